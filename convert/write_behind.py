@@ -1,7 +1,8 @@
 """A file whose large writes are done by a thread of its own, a few chunks behind the caller.
 
 For a writer that computes a checksum of each chunk: the next one is computed while the last is
-being written. What the thread runs into is raised by the next call.
+being written. Moving to another position, as zipfile does to complete a header, waits for nothing.
+What the thread runs into is raised by the next call.
 """
 
 from __future__ import annotations
@@ -26,17 +27,22 @@ class WriteBehind(io.RawIOBase):
 
     def __init__(self, path: Path) -> None:
         self._file = open(path, "wb")  # noqa: SIM115 - closed by close()
-        self._position = 0
-        self._queue: Queue[bytes | None] = Queue(DEPTH)
+        self._position = self._end = 0
+        self._queue: Queue[tuple[int, bytes] | None] = Queue(DEPTH)
         self._error: OSError | None = None
         self._thread = threading.Thread(target=self._work, name="gpt2-convert write-behind")
         self._thread.start()
 
     def _work(self) -> None:
-        while (data := self._queue.get()) is not None:
+        at = 0
+        while (item := self._queue.get()) is not None:
+            position, data = item
             try:
                 if self._error is None:
+                    if position != at:
+                        self._file.seek(position)
                     self._file.write(data)
+                    at = position + len(data)
             except OSError as error:
                 self._error = error
             finally:
@@ -46,14 +52,16 @@ class WriteBehind(io.RawIOBase):
         """Have ``data`` written; raises the OSError of an earlier write."""
         self._raise()
         chunk = bytes(data)
-        self._queue.put(chunk)
+        self._queue.put((self._position, chunk))
         self._position += len(chunk)
+        self._end = max(self._end, self._position)
         return len(chunk)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Move to another position once everything is written."""
-        self.flush()
-        self._position = self._file.seek(offset, whence)
+        """Move to another position; raises the OSError of an earlier write."""
+        self._raise()
+        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._end}[whence]
+        self._position = origin + offset
         return self._position
 
     def tell(self) -> int:

@@ -6,6 +6,7 @@ import errno
 import resource
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,6 +33,8 @@ def test_writes_and_seeks_give_what_a_plain_file_gives(tmp_path: Path) -> None:
             assert file.tell() == 20_000
             assert file.seek(500) == 500
             file.write(b"patched")
+            assert file.seek(-7, 1) == 500
+            file.write(b"mended ")
             assert file.seek(0, 2) == 20_000
             file.write(b"end")
             file.flush()
@@ -54,7 +57,9 @@ def test_an_error_of_the_thread_is_raised_by_the_next_call(last: str, tmp_path: 
             elif last == "flush":
                 file.flush()
             elif last == "seek":
-                file.seek(0)
+                for _ in range(10_000):
+                    file.seek(0)
+                    time.sleep(0.001)
             else:
                 file.close()
         assert caught.value.errno == errno.EFBIG
