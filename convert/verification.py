@@ -6,18 +6,13 @@ Equal tensors cost one pass; one that differs gets a second look (:mod:`.differe
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import zip_longest
-from queue import Full, Queue
 from typing import TYPE_CHECKING
 
-from .allocator import keep_freed_memory
 from .casting import CastLoss
+from .comparison import compare_values
 from .configs import read_behaviour, read_sizes
 from .detect import open_raw
-from .differences import Difference, Twins, describe
+from .differences import Twins, describe
 from .errors import FormatError, UnsupportedError
 from .matching import find_wrong_drops, match
 from .opening import Source, parse_dtype, refuse_faults
@@ -40,8 +35,6 @@ if TYPE_CHECKING:
 
 _WORKERS: Final = 2
 """Threads that compare. Each reads a source and a target, so two keep four streams going."""
-_EVENTS: Final = 64
-"""Reports of progress that may wait."""
 
 
 def verify(
@@ -106,7 +99,7 @@ def compare(
     findings += _find_strangers(source, found)
     structure, pairs = _pair_up(source, found)
     findings += structure
-    different = _compare_values(
+    different = compare_values(
         pairs,
         tolerance,
         progress or ignore_progress,
@@ -229,74 +222,3 @@ def _describe_shape(name: str, expected: tuple[int, ...], found: tuple[int, ...]
     hint = "transposed" if expected == found[::-1] else None
     text = f"{list(expected)} in the source, {list(found)} in the target"
     return Finding(Kind.SHAPE, name, text, hint=hint)
-
-
-def _compare_values(
-    pairs: list[tuple[LazyTensor, LazyTensor]],
-    tolerance: Tolerance,
-    progress: Progress,
-    workers: int,
-) -> list[Difference]:
-    """Return the pairs whose bytes differ, in their order. Threads compare a pair each."""
-    total, done = sum(tensor.nbytes for tensor, _ in pairs), 0
-    events: Queue[int | _Compared] = Queue(_EVENTS)
-    abandoned = threading.Event()
-    keep_freed_memory()
-    progress("verifying", 0, total)
-    found: list[_Compared] = []
-    with ThreadPoolExecutor(workers) as pool:
-        for number, (tensor, stored) in enumerate(pairs):
-            difference = Difference(tensor, stored, tolerance)
-            pool.submit(_compare_pair, number, difference, events, abandoned)
-        try:
-            while len(found) < len(pairs):
-                event = events.get()
-                if isinstance(event, int):
-                    done += event
-                    progress("verifying", done, total)
-                else:
-                    found.append(event)
-                    if event.error is not None:
-                        break
-        finally:
-            # After an error, or Ctrl-C, the others stop at their next chunk.
-            abandoned.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-    for compared in found:
-        if compared.error is not None:
-            raise compared.error
-    found.sort(key=lambda compared: compared.number)
-    return [compared.difference for compared in found if compared.difference]
-
-
-@dataclass(frozen=True, slots=True)
-class _Compared:
-    """A pair that was compared, or the error that ended that."""
-
-    number: int
-    difference: Difference
-    error: BaseException | None = None
-
-
-def _compare_pair(
-    number: int, difference: Difference, events: Queue[int | _Compared], abandoned: threading.Event
-) -> None:
-    def put(event: int | _Compared) -> bool:
-        while not abandoned.is_set():
-            try:
-                events.put(event, timeout=0.1)
-            except Full:
-                continue
-            return True
-        return False
-
-    try:
-        source, target = difference.source.chunks(), difference.target_chunks()
-        for expected, found in zip_longest(source, target, fillvalue=b""):
-            difference.compare(expected, found)
-            if not put(len(expected)):
-                return
-        difference.finish()
-        put(_Compared(number, difference))
-    except BaseException as error:  # noqa: BLE001 - raised again by the caller
-        put(_Compared(number, difference, error))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
-from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -13,7 +11,6 @@ import click
 import gpt2_convert
 
 from . import COULD_NOT, DIFFERENT, EQUAL
-from .interruption import stop_if_interrupted
 from .options import (
     EITHER_HELP,
     JSON_OPTION,
@@ -23,21 +20,11 @@ from .options import (
     conversion_options,
     path_argument,
 )
-from .streams import PROGRAM, in_foreground, print_error, print_result
+from .results import print_error_document, print_report, show_verification, working
+from .streams import PROGRAM, print_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
-    from typing import Any, Final, Protocol
-
-    from ..progress import Progress
-
-    class Report(Protocol):
-        """Any report."""
-
-        def as_json(self) -> dict[str, Any]:
-            """Return the document that --json prints."""
-
+    from typing import Any, Final
 
 COMPLETE: Final = "_GPT2_CONVERT_COMPLETE"
 """The environment variable through which a shell asks how a command line may go on."""
@@ -257,70 +244,3 @@ def digest(source: str, as_json: bool, quiet: bool, **options: Any) -> int:  # n
             print_error(note)  # stdout has lines for other programs
 
     return print_report(EQUAL, report, show, as_json, quiet)
-
-
-def show_verification(report: gpt2_convert.VerificationReport, as_json: bool, quiet: bool) -> int:
-    """Print what a comparison found, and return the exit code that says so."""
-
-    def show() -> None:
-        from .display import print_verification
-
-        print_verification(report)
-
-    return print_report(EQUAL if report.ok else DIFFERENT, report, show, as_json, quiet)
-
-
-def print_report(
-    code: int, report: Report, show: Callable[[], None], as_json: bool, quiet: bool
-) -> int:
-    """Print a report in the form that was asked for, and return the exit code."""
-    if as_json:
-        return print_json(report.as_json(), code)
-    return code if quiet else print_result(code, show)
-
-
-@contextmanager
-def working(as_json: bool, quiet: bool, *, silent: bool = False) -> Iterator[Progress]:
-    """Prepare the process for a job and report its failure; yield what is told of its progress."""
-    from ..allocator import share_one_arena
-
-    share_one_arena()
-    with reporting_failures(as_json, quiet), watching(quiet or silent) as progress:
-        yield progress
-
-
-def watching(quiet: bool) -> AbstractContextManager[Progress]:
-    """Return a context that shows progress on stderr if that is a terminal and nobody objects."""
-    if quiet or not in_foreground(sys.stderr):
-        return nullcontext(lambda phase, done, total: stop_if_interrupted())
-    from .progress_bar import progress_bar
-
-    return progress_bar()
-
-
-@contextmanager
-def reporting_failures(as_json: bool, quiet: bool) -> Iterator[None]:
-    """Print the report of a failed proof, and the document of any error if one was asked for."""
-    try:
-        yield
-    except gpt2_convert.VerificationError as error:
-        show_verification(error.report, as_json, quiet)
-        raise
-    except gpt2_convert.Gpt2ConvertError as error:
-        if as_json:
-            print_error_document(type(error).__name__, str(error))
-        raise
-
-
-def print_error_document(kind: str, message: str) -> None:
-    """Print the JSON document of an error; its line on stderr follows."""
-    description = {"type": kind, "message": message}
-    print_json({"kind": "error", "ok": False, "findings": [], "error": description}, COULD_NOT)
-
-
-def print_json(document: dict[str, Any], code: int) -> int:
-    """Print a document in ASCII, so that any name survives any terminal and pipe."""
-    import json
-
-    text = json.dumps(document, indent=2, allow_nan=False)
-    return print_result(code, lambda: sys.stdout.write(f"{text}\n"))
