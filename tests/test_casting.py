@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import bundles
-import ml_dtypes
 import numpy as np
 import pytest
 import raws
+from dtypes import DIRECTIONS, FLOATS, NUMPY, cast_array
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +19,6 @@ from gpt2_convert import ChecksumError, DType, FormatError, UnsupportedError, Us
 from gpt2_convert.adoption import adopt
 from gpt2_convert.casting import CastLoss, cast_checkpoint
 from gpt2_convert.errors import CastError
-from gpt2_convert.floats import cast
 from gpt2_convert.tensors import CHUNK, LazyTensor, rechunk
 
 if TYPE_CHECKING:
@@ -27,19 +26,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     Array = np.ndarray[Any, Any]
-
-FLOATS = [DType.FLOAT16, DType.BFLOAT16, DType.FLOAT32, DType.FLOAT64]
-DIRECTIONS = [(source, target) for source in FLOATS for target in FLOATS if source != target]
-NUMPY: dict[DType, Any] = {
-    DType.FLOAT16: np.float16,
-    DType.BFLOAT16: ml_dtypes.bfloat16,
-    DType.FLOAT32: np.float32,
-    DType.FLOAT64: np.float64,
-}
-
-
-def cast_array(array: Array, source: DType, target: DType) -> Array:
-    return np.frombuffer(cast(array.tobytes(), source, target), NUMPY[target])
 
 
 class Pieces:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import ml_dtypes
 import numpy as np
 import pytest
+from dtypes import DIRECTIONS, NUMPY, cast_array
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -21,14 +22,6 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-FLOATS = [DType.FLOAT16, DType.BFLOAT16, DType.FLOAT32, DType.FLOAT64]
-DIRECTIONS = [(source, target) for source in FLOATS for target in FLOATS if source != target]
-NUMPY: dict[DType, Any] = {
-    DType.FLOAT16: np.float16,
-    DType.BFLOAT16: ml_dtypes.bfloat16,
-    DType.FLOAT32: np.float32,
-    DType.FLOAT64: np.float64,
-}
 UNSIGNED: dict[DType, Any] = {
     DType.FLOAT16: np.uint16,
     DType.BFLOAT16: np.uint16,
@@ -36,10 +29,6 @@ UNSIGNED: dict[DType, Any] = {
     DType.FLOAT64: np.uint64,
 }
 PATTERNS = np.arange(1 << 16, dtype=np.uint16)
-
-
-def cast_array(array: Array, source: DType, target: DType) -> Array:
-    return np.frombuffer(cast(array.tobytes(), source, target), NUMPY[target])
 
 
 def cast_bits(pattern: int, source: DType, target: DType) -> int:

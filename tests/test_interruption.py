@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import bundles
 import numpy as np
 import pytest
-from console import PATIENCE, SCRIPT, finish, run, start_held
+from console import PATIENCE, SCRIPT, finish, start_held
 
 import gpt2_convert
 from gpt2_convert.read_ahead import DEPTH, read_ahead
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 OLD = b"an older file"
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 INTERRUPTED = "gpt2-convert: interrupted; nothing half-written was left behind\n"
-KILLS = 40
 
 STOP_AT_CALL = """
 import os, signal, sys
@@ -52,25 +51,6 @@ gpt2_convert.cli.main()
 """
 """The program, which sends itself a signal just before or after the system calls named, of those
 that make, sync, name and remove a file."""
-
-KILL_CHILDREN = """
-import os, signal, sys, time
-import numpy
-import gpt2_convert.cli.commands, gpt2_convert.cli
-
-for line in sys.stdin:
-    started = time.monotonic()
-    child = os.fork()
-    if not child:
-        gpt2_convert.cli.main()
-    if line.strip():
-        time.sleep(float(line))
-        os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    print(time.monotonic() - started, flush=True)
-"""
-"""The program, started anew for each line on stdin and killed after so many seconds. All modules
-are loaded before, so that a random moment is one of its work and not of the interpreter's start."""
 
 ACT_ONCE = """
 import os, sys, time
@@ -273,39 +253,6 @@ def test_stopped_at_any_step_the_target_is_absent_old_or_complete(
     assert gpt2_convert.convert(tiny, target, force=True).ok
     assert is_complete(target, tiny)
     assert set(os.listdir(place)) - {"out.npz"} == left
-
-
-def test_killed_at_random_moments_the_target_is_old_or_complete(larger: Path, place: Path) -> None:
-    target = place / "out.npz"
-    moments = random.Random()  # noqa: S311 - not for secrets
-    with subprocess.Popen(
-        [sys.executable, "-c", KILL_CHILDREN, "tf2npz", "-q", "--force", larger, target],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        bufsize=1,
-    ) as starter:
-        assert starter.stdin is not None
-        assert starter.stdout is not None
-        starter.stdin.write("\n")
-        whole = float(starter.stdout.readline())
-        complete = target.stat().st_size
-        for _ in range(KILLS):
-            target.write_bytes(OLD)
-            moment = moments.uniform(0, 1.1) * whole
-            starter.stdin.write(f"{moment}\n")
-            starter.stdout.readline()
-            if target.stat().st_size == complete:
-                assert is_complete(target, larger), moment
-            else:
-                assert target.read_bytes() == OLD, moment
-            left = set(os.listdir(place)) - {"out.npz"}
-            assert all(name.endswith(".partial") for name in left), moment
-            for name in left:
-                os.unlink(place / name)
-        starter.stdin.close()
-    assert run("tf2npz", "-q", "--force", larger, target).code == 0
-    assert is_complete(target, larger)
 
 
 def test_interrupted_at_random_moments_of_its_work_nothing_is_left(
