@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import zip_longest
 from queue import Full, Queue
@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from .allocator import keep_freed_memory
 from .differences import Difference
+from .read_ahead import PATIENCE
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
     from typing import Final
 
     from .progress import Progress
@@ -40,24 +42,27 @@ def compare_values(
     keep_freed_memory()
     progress("verifying", 0, total)
     found: list[_Compared] = []
-    with ThreadPoolExecutor(workers) as pool:
+    futures: list[Future[None]] = []
+    pool = ThreadPoolExecutor(workers)
+    try:
         for number, (tensor, stored) in enumerate(pairs):
             difference = Difference(tensor, stored, tolerance)
-            pool.submit(_compare_pair, number, difference, events, abandoned)
-        try:
-            while len(found) < len(pairs):
-                event = events.get()
-                if isinstance(event, int):
-                    done += event
-                    progress("verifying", done, total)
-                else:
-                    found.append(event)
-                    if event.error is not None:
-                        break
-        finally:
-            # After an error, or Ctrl-C, the others stop at their next chunk.
-            abandoned.set()
-            pool.shutdown(wait=False, cancel_futures=True)
+            futures.append(pool.submit(_compare_pair, number, difference, events, abandoned))
+        while len(found) < len(pairs):
+            event = events.get()
+            if isinstance(event, int):
+                done += event
+                progress("verifying", done, total)
+            else:
+                found.append(event)
+                if event.error is not None:
+                    break
+    finally:
+        # After an error, or Ctrl-C, the others stop at their next chunk. One may be stuck in a read
+        # that never ends before the caller closes what it reads.
+        abandoned.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        wait([future for future in futures if not future.cancelled()], PATIENCE)
     for compared in found:
         if compared.error is not None:
             raise compared.error

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 DEPTH: Final = 4
 """Chunks that may wait."""
+PATIENCE: Final = 1.0
+"""Seconds in which a thread that nobody needs any more should have ended."""
 
 
 class _Ended:
@@ -35,7 +37,8 @@ def read_ahead(tensors: Iterable[LazyTensor]) -> Iterator[tuple[LazyTensor, Iter
     """Yield each tensor with an iterator over its chunks; what is not used of them is passed over.
 
     An error of a tensor is raised where its chunks would have gone on. The thread ends with the
-    iteration, also when the caller abandons it.
+    iteration, also when the caller abandons it; only one that is stuck in a read is left to end
+    with it.
     """
     tensors = tuple(tensors)
     keep_freed_memory()
@@ -83,4 +86,5 @@ def read_ahead(tensors: Iterable[LazyTensor]) -> Iterator[tuple[LazyTensor, Iter
                 pass
     finally:
         abandoned.set()
-        thread.join()
+        # A read may never end before the caller closes what it reads.
+        thread.join(PATIENCE)

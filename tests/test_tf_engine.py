@@ -6,8 +6,12 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import threading
+import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +20,7 @@ import bundles
 import contracts
 import numpy as np
 import pytest
+from console import PATIENCE
 from contracts import contents, contents_of
 from test_json import validator
 from test_tf_bundle import TestBundle as BundleContract
@@ -49,6 +54,26 @@ if TYPE_CHECKING:
     from gpt2_convert.readers.tf_bundle.index import Variable
 
 INSTALL = "TensorFlow is not installed: pip install 'gpt2-convert[tensorflow]'"
+
+STALLED = """
+import os, sys
+import gpt2_convert.cli
+from gpt2_convert.readers import tf_engine
+
+def stall(connection, place, **request):
+    if request["do"] == "read" and data:
+        path = data.pop()
+        os.unlink(path)
+        os.mkfifo(path)
+        os.write(1, b"%d\\n" % connection._process._popen.pid)
+    return ask(connection, place, **request)
+
+data = [sys.argv.pop(1)]
+ask, tf_engine._ask = tf_engine._ask, stall
+gpt2_convert.cli.main()
+"""
+"""The program, which puts a named pipe in the place of a data file once TensorFlow is to read it,
+and prints the number of the process that will wait there for ever."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -281,6 +306,84 @@ def test_a_big_endian_bundle_is_read(tmp_path: Path) -> None:
     bundle.entries["x"] = bundles.Entry(1, (2, 3), 24, bundles.masked_crc(swapped))
     with open_raw(bundle.write(tmp_path / "m"), engine="tensorflow") as raw:
         np.testing.assert_array_equal(raw.tensors[0].array(), array)
+
+
+# Interruptions.
+
+
+@pytest.fixture
+def stalled(tiny: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Any, int]]:
+    """The program, in a job of TensorFlow's (its arguments are the parameter), and its worker.
+
+    The worker waits for ever.
+    """
+    data = tiny / "model.ckpt.data-00000-of-00001"
+    arguments = [str(tiny) if each == "TINY" else each for each in request.param]
+    program = subprocess.Popen(
+        [sys.executable, "-c", STALLED, data, *arguments, "--engine", "tensorflow"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert program.stdout is not None
+    worker = int(program.stdout.readline())
+    time.sleep(0.5)  # until the request has reached it
+    try:
+        yield program, worker
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGKILL)
+        program.kill()
+        program.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "stalled",
+    [("digest", "TINY"), ("verify", "TINY", "TINY")],
+    ids=["digest", "verify"],
+    indirect=True,
+)
+def test_an_interruption_ends_what_tensorflow_never_answers(
+    stalled: tuple[Any, int], number: int
+) -> None:
+    program, worker = stalled
+    program.send_signal(number)
+    out, err = program.communicate(timeout=PATIENCE)
+    assert (program.returncode, out) == (130, b"")
+    assert err == b"gpt2-convert: interrupted; nothing half-written was left behind\n"
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
+
+
+@pytest.mark.usefixtures("alone")
+def test_closing_a_checkpoint_ends_its_request_though_others_are_open(
+    tiny: Path, tmp_path: Path
+) -> None:
+    other = open_raw(bundles.write_gpt2(tmp_path / "other"), engine="tensorflow")
+    raw = open_raw(tiny, engine="tensorflow")
+    data = tiny / "model.ckpt.data-00000-of-00001"
+    data.unlink()
+    os.mkfifo(data)
+    errors: list[Exception] = []
+
+    def read() -> None:
+        try:
+            list(raw.tensors[0].chunks())
+        except Gpt2ConvertError as error:
+            errors.append(error)
+
+    running = process._shared[0]
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    time.sleep(0.5)  # until the request has reached TensorFlow
+    try:
+        raw.close()
+        reader.join(PATIENCE)
+        assert not reader.is_alive()
+        assert [type(error) for error in errors] == [FormatError]
+    finally:
+        running._popen.kill()
+        other.close()
 
 
 # The witness.

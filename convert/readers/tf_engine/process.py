@@ -55,6 +55,7 @@ class _Process:
         self.ended = False
         self._fate: str | None = None
         self._talking = threading.Lock()
+        self._asking: int | None = None
         environment = {_LOG_LEVEL: "2", **os.environ}
         if not sys.executable:
             raise UnsupportedError("TensorFlow cannot be started: where is this Python's program?")
@@ -84,10 +85,11 @@ class _Process:
             self.kill()
             raise
 
-    def ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    def ask(self, user: int, request: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
         """Send a request and wait for the answer."""
         with self._talking:
             try:
+                self._asking = user
                 ids, reads = self.closed
                 if ids or reads:
                     self.closed = ([], [])
@@ -101,6 +103,8 @@ class _Process:
                 # What would come next is the answer to this request; nobody could tell.
                 self.kill()
                 raise
+            finally:
+                self._asking = None
 
     def _send(self, request: dict[str, Any]) -> None:
         try:
@@ -140,8 +144,23 @@ class _Process:
             self._close_pipes()
         return self._fate
 
+    def leave(self, user: int) -> None:
+        """Let the process do without a user: after the last one there is nothing more to do.
+
+        It is killed if it is at work for that user. Another thread waits for the answer then, which
+        may never come, and nothing else would free it.
+        """
+        self.users.discard(user)
+        if self.ended:
+            return
+        if self._asking == user:
+            self.kill()
+        elif not self.users:
+            self.end()
+
     def kill(self) -> None:
         """End the process at once."""
+        self.ended = True
         self._popen.kill()
         self.end()
 
@@ -186,7 +205,7 @@ _shared: list[_Process] = []
 class Connection:
     """A user's hold on the process, until :meth:`close` or until nobody refers to it."""
 
-    __slots__ = ("__weakref__", "_close", "_process")
+    __slots__ = ("__weakref__", "_close", "_number", "_process")
 
     def __init__(self) -> None:
         """Join the process that is running, or start one.
@@ -194,7 +213,7 @@ class Connection:
         Raises:
             UnsupportedError: TensorFlow cannot be started or imported.
         """
-        number = next(_numbers)
+        self._number = number = next(_numbers)
         with _sharing:
             if _shared:
                 _shared[0].users.add(number)  # before it is asked whether it is still there
@@ -220,7 +239,7 @@ class Connection:
         """
         if not self._close.alive:
             raise UsageError("TensorFlow: read after the checkpoint was closed")
-        return self._process.ask(request)
+        return self._process.ask(self._number, request)
 
     def forget(self, *, checkpoint: int | None = None, read: int | None = None) -> None:
         """Let the process forget a checkpoint, or a tensor, when it is next asked for something."""
@@ -231,12 +250,13 @@ class Connection:
             reads.append(read)
 
     def close(self) -> None:
-        """Leave the process, which ends with its last user; a second call does nothing."""
+        """Leave the process, which ends with its last user; a second call does nothing.
+
+        A request of another thread's that is in flight ends with EngineDiedError.
+        """
         self._close()
 
 
 def _release(process: _Process, number: int) -> None:
     with _sharing:
-        process.users.discard(number)
-        if not process.users and not process.ended:
-            process.end()
+        process.leave(number)
