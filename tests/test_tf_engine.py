@@ -55,6 +55,13 @@ if TYPE_CHECKING:
 
 INSTALL = "TensorFlow is not installed: pip install 'gpt2-convert[tensorflow]'"
 
+FAILED_CHECK = (
+    b"I0000 00:00:1 2 port.cc:153] oneDNN custom operations are on.\n"
+    b"F0000 00:00:1 2 tensor.cc:3] Check failed: a == b (1 vs. 2)\n"
+    b"*** Check failure stack trace: ***\n" + 500 * b"    @     0x7f0000000000  cfunction_call\n"
+)
+"""What absl prints before it aborts."""
+
 STALLED = """
 import os, sys
 import gpt2_convert.cli
@@ -355,6 +362,27 @@ def test_an_interruption_ends_what_tensorflow_never_answers(
         os.kill(worker, 0)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the signal ends a process there alone")
+@pytest.mark.parametrize("stalled", [("digest", "TINY")], ids=["digest"], indirect=True)
+def test_a_kill_leaves_no_process_that_waits_for_ever(stalled: tuple[Any, int]) -> None:
+    program, worker = stalled
+    program.kill()
+    program.wait()
+    deadline = time.monotonic() + PATIENCE
+    while is_running(worker):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def is_running(number: int) -> bool:
+    """Whether there is such a process, and not only its exit code that nobody has asked for."""
+    try:
+        status = Path(f"/proc/{number}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
 @pytest.mark.usefixtures("alone")
 def test_closing_a_checkpoint_ends_its_request_though_others_are_open(
     tiny: Path, tmp_path: Path
@@ -384,6 +412,14 @@ def test_closing_a_checkpoint_ends_its_request_though_others_are_open(
     finally:
         running._popen.kill()
         other.close()
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_all_processes_of_a_job_is_the_program_s_alone(tiny: Path, number: int) -> None:
+    with open_raw(tiny, engine="tensorflow") as raw:
+        process._shared[0]._popen.send_signal(number)
+        assert raw.tensors[0].array().shape == raw.tensors[0].shape
 
 
 # The witness.
@@ -645,6 +681,11 @@ def test_a_python_without_wheels_is_named(monkeypatch: pytest.MonkeyPatch) -> No
         ("raise ImportError('no such\\nlibrary')", "cannot be imported: library"),
         ("import os; os.abort()", "cannot be started: it was ended by SIGABRT"),
         ("import os; os.write(2, b'needs AVX'); os._exit(3)", r"with exit code 3 \(needs AVX\)"),
+        ("", "cannot be imported: .*__version__"),
+        (
+            f"import os; os.write(2, {FAILED_CHECK!r}); os.abort()",
+            r"SIGABRT \(F0000 00:00:1 2 tensor\.cc:3\] Check failed: a == b \(1 vs\. 2\)\)",
+        ),
     ],
 )
 def test_a_tensorflow_that_does_not_start_is_an_error(
@@ -655,6 +696,16 @@ def test_a_tensorflow_that_does_not_start_is_an_error(
     with pytest.raises(UnsupportedError, match=f"TensorFlow .*{message}") as caught:
         open_raw(tiny, engine="tensorflow")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("alone")
+def test_what_python_prints_at_its_start_is_no_answer(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('welcome', end='', flush=True)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with open_raw(tiny, engine="tensorflow") as raw:
+        assert len(raw.tensors) == len(bundles.gpt2_arrays())
 
 
 # Damage that only TensorFlow could see.
@@ -706,16 +757,20 @@ def test_tables_that_only_tensorflow_finds_wrong_are_errors_of_ours(
     assert "\n" not in str(caught.value)
 
 
-def test_a_damaged_block_never_reaches_tensorflow(
-    tf: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = save_v1(tf, tmp_path / "m", {"a": np.arange(200_000.0), "b": np.ones(3)})
-    contracts.flip_bit(path, 8 * 800_000)
+@pytest.fixture
+def never(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorFlow must not be asked."""
 
-    def never(self: object) -> None:
+    def ask(self: object) -> None:
         raise AssertionError("asked")
 
-    monkeypatch.setattr(Connection, "__init__", never)
+    monkeypatch.setattr(Connection, "__init__", ask)
+
+
+@pytest.mark.usefixtures("never")
+def test_a_damaged_block_never_reaches_tensorflow(tf: ModuleType, tmp_path: Path) -> None:
+    path = save_v1(tf, tmp_path / "m", {"a": np.arange(200_000.0), "b": np.ones(3)})
+    contracts.flip_bit(path, 8 * 800_000)
     with pytest.raises(ChecksumError, match="data block at byte 58: crc32c"):
         open_raw(path)
 

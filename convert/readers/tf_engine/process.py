@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,13 +25,15 @@ from ...errors import UnsupportedError, UsageError
 from ...quoting import clip
 
 if TYPE_CHECKING:
-    from typing import IO, Any, Final
+    from typing import Any, Final
 
 _WORKER: Final = Path(__file__).with_name("worker.py")
 _PATIENCE: Final = 5.0
 """Seconds in which the process has to end once it has nothing more to do."""
-_LAST_WORDS: Final = 4096
-"""Bytes at the end of what it printed in which its last line is looked for."""
+_LAST_WORDS: Final = 1 << 16
+"""Bytes at the end of what it printed in which its last words are looked for."""
+_FATAL: Final = re.compile(r"^.*Check failed.*$|^F[0-9]{4} .*$", re.MULTILINE)
+"""What it says before it ends itself; a list of addresses may follow."""
 _LOG_LEVEL: Final = "TF_CPP_MIN_LOG_LEVEL"
 
 
@@ -51,7 +54,7 @@ class _Process:
 
     def __init__(self) -> None:
         self.users: set[int] = set()
-        self.closed: tuple[list[int], list[int]] = ([], [])
+        self.to_forget: tuple[list[int], list[int]] = ([], [])
         self.ended = False
         self._fate: str | None = None
         self._talking = threading.Lock()
@@ -60,17 +63,31 @@ class _Process:
         if not sys.executable:
             raise UnsupportedError("TensorFlow cannot be started: where is this Python's program?")
         try:
-            self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in end()
-            self._popen = subprocess.Popen(  # noqa: S603 - our own program
-                # -P: the worker's folder is no place to import from.
-                [sys.executable, "-P", "-W", "ignore", str(_WORKER)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._stderr,
-                env=environment,
-            )
+            self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed in end()
+            # Not its standard output: what Python runs at its start may print there.
+            answers, for_answers = os.pipe()
+            self._answers = os.fdopen(answers, "rb")
+            # Nothing is written here; it tells the worker how long this process lives.
+            for_lifeline, lifeline = os.pipe()
+            self._lifeline = os.fdopen(lifeline, "wb")
+            theirs = for_answers, for_lifeline
+            try:
+                self._popen = subprocess.Popen(  # noqa: S603 - our own program
+                    # -P: the worker's folder is no place to import from.
+                    [sys.executable, "-P", "-W", "ignore", str(_WORKER), *map(str, theirs)],
+                    stdin=subprocess.PIPE,
+                    stdout=self._printed,
+                    stderr=self._printed,
+                    pass_fds=theirs,
+                    env=environment,
+                )
+            finally:
+                os.close(for_answers)
+                os.close(for_lifeline)
         except OSError as error:
             raise UnsupportedError(f"TensorFlow cannot be started: {error}") from None
+        assert self._popen.stdin is not None  # noqa: S101 - Popen was told to make it
+        self._requests = self._popen.stdin
         try:
             self.version: str = self._receive()[0]["version"]
         except EngineError as error:
@@ -90,10 +107,10 @@ class _Process:
         with self._talking:
             try:
                 self._asking = user
-                ids, reads = self.closed
+                ids, reads = self.to_forget
                 if ids or reads:
-                    self.closed = ([], [])
-                    self._send({"do": "close", "ids": ids, "reads": reads})
+                    self.to_forget = ([], [])
+                    self._send({"do": "forget", "ids": ids, "reads": reads})
                     self._receive()
                 self._send(request)
                 return self._receive()
@@ -108,27 +125,26 @@ class _Process:
 
     def _send(self, request: dict[str, Any]) -> None:
         try:
-            _pipe(self._popen.stdin).write(json.dumps(request).encode("ascii") + b"\n")
-            _pipe(self._popen.stdin).flush()
+            self._requests.write(json.dumps(request).encode("ascii") + b"\n")
+            self._requests.flush()
         except (OSError, ValueError):  # a broken pipe, or a closed one
-            raise EngineDiedError(self._describe_end()) from None
+            raise self._end_in_error() from None
 
     def _receive(self) -> tuple[dict[str, Any], bytes]:
-        answers = _pipe(self._popen.stdout)
         try:
-            answer = json.loads(answers.readline())
+            answer = json.loads(self._answers.readline())
             size = answer.get("nbytes", 0)
-            data = answers.read(size)
+            data = self._answers.read(size)
         except (OSError, ValueError):
-            raise EngineDiedError(self._describe_end()) from None
+            raise self._end_in_error() from None
         if len(data) < size:
-            raise EngineDiedError(self._describe_end())
+            raise self._end_in_error()
         if "error" in answer:
             raise EngineError(answer["error"], answer["message"])
         return answer, data
 
-    def _describe_end(self) -> str:
-        """Return how the process ended, and the last of what it said."""
+    def _end_in_error(self) -> EngineDiedError:
+        """End what is left of the process, and return how it ended and the last of what it said."""
         if self._fate is None:
             self.ended = True
             code = self._wait()
@@ -138,11 +154,12 @@ class _Process:
                 name = f"signal {-code}"
             self._fate = f"was ended by {name}" if name else f"ended with exit code {code}"
             with suppress(OSError, ValueError):
-                self._stderr.seek(max(0, self._stderr.seek(0, os.SEEK_END) - _LAST_WORDS))
-                words = _last_line(self._stderr.read().decode("utf-8", "replace"))
+                self._printed.seek(max(0, self._printed.seek(0, os.SEEK_END) - _LAST_WORDS))
+                said = self._printed.read().decode("utf-8", "replace")
+                words = _last_line("\n".join(_FATAL.findall(said)) or said)
                 self._fate += f" ({clip(words)})" if words else ""
             self._close_pipes()
-        return self._fate
+        return EngineDiedError(self._fate)
 
     def leave(self, user: int) -> None:
         """Let the process do without a user: after the last one there is nothing more to do.
@@ -168,7 +185,7 @@ class _Process:
         """Let the process end, which it does when nothing more can be asked."""
         self.ended = True
         with suppress(OSError):  # it may be broken
-            _pipe(self._popen.stdin).close()
+            self._requests.close()
         self._wait()
         self._close_pipes()
 
@@ -180,14 +197,9 @@ class _Process:
             return self._popen.wait()
 
     def _close_pipes(self) -> None:
-        for stream in (self._popen.stdin, self._popen.stdout, self._stderr):
+        for stream in (self._requests, self._answers, self._lifeline, self._printed):
             with suppress(OSError):
-                _pipe(stream).close()
-
-
-def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
-    assert stream is not None  # noqa: S101 - Popen was told to make it
-    return stream
+                stream.close()
 
 
 def _last_line(text: str) -> str:
@@ -243,7 +255,7 @@ class Connection:
 
     def forget(self, *, checkpoint: int | None = None, read: int | None = None) -> None:
         """Let the process forget a checkpoint, or a tensor, when it is next asked for something."""
-        ids, reads = self._process.closed
+        ids, reads = self._process.to_forget
         if checkpoint is not None:
             ids.append(checkpoint)
         if read is not None:

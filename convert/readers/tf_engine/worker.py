@@ -1,18 +1,20 @@
 """The program that runs TensorFlow, in a process of its own; it imports nothing of this package.
 
-It reads requests from standard input, a JSON object a line, and answers each on standard output
-with a JSON object on one line and, where that has ``nbytes``, so many bytes after it. The first
-answer comes unasked: ``{"version": "2.21.0"}``. An ``error`` in an answer is the exception's type,
-and ``message`` what it says. It ends when its input does.
+It reads requests from standard input, a JSON object a line, and answers each, on the descriptor
+that its first argument names, with a JSON object on one line and, where that has ``nbytes``, so
+many bytes after it. The first answer comes unasked: ``{"version": "2.21.0"}``. An ``error`` in an
+answer is the exception's type, and ``message`` what it says. It ends when its input does; on Linux
+also in the middle of a request, when the pipe that its second argument names is closed.
 
     {"do": "open", "path": hex, "limit": n}      {"id": n, "tensors": [[name, dtype, shape], ...]}
     {"do": "read", "id": n, "name": name}        {"read": n, "nbytes_in_all": n}
     {"do": "next", "read": n, "size": bytes}     {"nbytes": n} and the bytes
-    {"do": "close", "ids": [n], "reads": [n]}    {}
+    {"do": "forget", "ids": [n], "reads": [n]}   {}
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -45,12 +47,14 @@ class Server:
                 return self.read(request["id"], request["name"]), b""
             case "next":
                 return self.next(request["read"], request["size"])
-            case _:
+            case "forget":
                 for number in request["ids"]:
                     self.readers.pop(number, None)
                 for number in request["reads"]:
                     self.reads.pop(number, None)
                 return {}, b""
+            case other:
+                raise ValueError(f"no such request: {other!r}")
 
     def open(self, path: bytes, limit: int) -> dict[str, Any]:
         """Open a checkpoint and list its tensors, unless they are more than ``limit``."""
@@ -103,10 +107,12 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
     try:
         import tensorflow as tf
+
+        version = str(tf.__version__)
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent reports it
         send({"error": type(error).__name__, "message": str(error)})
         return
-    send({"version": str(tf.__version__)})
+    send({"version": version})
     server = Server(tf)
     for line in requests:
         try:
@@ -116,14 +122,28 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         send(answer, data)
 
 
+def die_with_parent(lifeline: int) -> None:
+    """Let the kernel end this process when the other end of a pipe, never written to, is closed.
+
+    TensorFlow holds Python's lock while it opens and reads files, so that no thread could look
+    whether the parent is still there; and a read may never end. The kernel sends SIGIO instead,
+    which elsewhere than on Linux does nothing by default.
+    """
+    signal.signal(signal.SIGIO, signal.SIG_DFL)  # it may be inherited as ignored
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC)
+
+
 def main() -> None:
     """Serve the process that started this one."""
-    # Ctrl-C reaches both; the parent decides, and this one ends when its input does.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what TensorFlow prints is no answer
+    # These reach both when a terminal or a group is told; the parent decides, and this one ends
+    # when its input does.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    answers, lifeline = map(int, sys.argv[1:])
+    die_with_parent(lifeline)
     with suppress(BrokenPipeError):  # the parent is gone
-        serve(sys.stdin.buffer, answers)
+        serve(sys.stdin.buffer, os.fdopen(answers, "wb"))
     # TensorFlow's own threads have nothing to say at the end.
     os._exit(0)
 
