@@ -39,6 +39,7 @@ from gpt2_convert import (
 from gpt2_convert.cli.commands import run
 from gpt2_convert.detect import open_raw
 from gpt2_convert.readers import READERS, tf_bundle, tf_engine
+from gpt2_convert.readers.tf_bundle import table
 from gpt2_convert.readers.tf_engine import process
 from gpt2_convert.readers.tf_engine.process import Connection
 from gpt2_convert.tensors import CHUNK
@@ -773,6 +774,49 @@ def test_a_damaged_block_never_reaches_tensorflow(tf: ModuleType, tmp_path: Path
     contracts.flip_bit(path, 8 * 800_000)
     with pytest.raises(ChecksumError, match="data block at byte 58: crc32c"):
         open_raw(path)
+
+
+@pytest.mark.usefixtures("never")
+@pytest.mark.parametrize("stranger", ["00007", "junk5", "j\u00fcnk", "j\u00fcnk5"])
+def test_what_tensorflow_would_take_for_a_shard_is_refused(
+    tf: ModuleType, tmp_path: Path, stranger: str
+) -> None:
+    save_v1(tf, tmp_path / "m-00000-of-00002", {"a": np.arange(3.0)})
+    save_v1(tf, tmp_path / "m-00001-of-00002", {"b": np.arange(4.0)})
+    for other in ("m-5-00000-of-00002", "m-00000-of-00001", "l-00000-of-00002"):
+        save_v1(tf, tmp_path / other, {"c": np.arange(5.0)})
+    os.mkfifo(tmp_path / f"m-{stranger}-of-00002")
+    with pytest.raises(UsageError, match=f"m-{stranger}-of-00002: none of the checkpoint's shards"):
+        open_raw(tmp_path / "m-?????-of-00002")
+
+
+@pytest.mark.usefixtures("never")
+@pytest.mark.parametrize(
+    ("num_shards", "shard_id", "message"),
+    [(1, -1, "'x': shard -1 of a bundle with 1"), (100_000, 0, "header: 1 to 99,999 shards")],
+)
+def test_no_data_file_is_opened_that_was_not_looked_at(
+    tmp_path: Path, num_shards: int, shard_id: int, message: str
+) -> None:
+    bundle = bundles.Bundle(header=bundles.header(num_shards))
+    bundle.entries["x"] = bundles.Entry(1, (1,), 4, b"1234", shard_id=shard_id)
+    bundle.write(tmp_path / "m")
+    with pytest.raises(FormatError, match=message):
+        open_raw(tmp_path / "m", engine="tensorflow")
+
+
+@pytest.mark.usefixtures("never")
+def test_names_that_share_their_beginnings_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "MAX_KEYS", 10_000)
+    bundle = bundles.Bundle()
+    for number in range(11):
+        bundle.entries["a" * 999 + chr(ord("a") + number)] = bundles.Entry(1, (0,), 0, b"")
+    bundle.write(tmp_path / "m")
+    assert (tmp_path / "m.index").stat().st_size < 2_000
+    with pytest.raises(FormatError, match="bytes of keys"):
+        open_raw(tmp_path / "m", engine="tensorflow")
 
 
 @pytest.mark.usefixtures("alone")

@@ -9,6 +9,7 @@ this module.
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,25 @@ def list_files(prefix: Path) -> list[Path]:
         return [prefix]
     count = min(int(match[2]), _MAX_SHARDS)
     return [prefix.with_name(f"{match[1]}-{shard:05d}-of-{match[2]}") for shard in range(count)]
+
+
+def list_strangers(prefix: Path) -> list[Path]:
+    """Return what TensorFlow would take for a shard of the V1 checkpoint, and is none.
+
+    It reads whatever has five characters, or five bytes, where the name has ``?????``.
+    """
+    match = _SHARD.fullmatch(prefix.name)
+    if match is None:
+        return []
+    start, end = f"{match[1]}-", f"-of-{match[2]}"
+    shards = set(list_files(prefix))
+    strangers = []
+    for path in prefix.parent.iterdir():
+        if path.name.startswith(start) and path.name.endswith(end) and path not in shards:
+            middle = path.name[len(start) : -len(end)]
+            if 5 in (len(middle), len(os.fsencode(middle))):
+                strangers.append(path)
+    return sorted(strangers)
 
 
 def is_v1(prefix: Path) -> bool:

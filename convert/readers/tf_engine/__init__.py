@@ -1,18 +1,21 @@
 """TensorFlow checkpoints of any version, read by TensorFlow itself (tf.train.load_checkpoint).
 
 Two uses: what the native reader declines, V1 checkpoints that is, and the witness: a source listed
-and read a second time by a program that shares nothing with the native reader but how the files are
-found. TensorFlow runs in a process of its own (:mod:`.process`), and only when it is asked for.
+and read a second time by a program that takes no name, shape or value from the native reader, only
+how the files are found and whether they are fit to be opened. TensorFlow runs in a process of its
+own (:mod:`.process`), and only when it is asked for.
 
 A tensor is loaded whole, so that process needs memory for TensorFlow (half a gigabyte) and for the
 largest tensors, one for each thread that reads; for V1, whose tensors are protobuf messages, three
 times as much. This one holds a chunk.
 
 Before TensorFlow sees a file, every block of its table is compared with its checksum, because
-TensorFlow ends its process on some corrupt tables and silently lists less on others; all have to be
-regular files, because it waits at a named pipe for ever; and no tensor may have more elements than
-the files have bytes. What passes and ends that process all the same, as a file made for the purpose
-can, is a FormatError.
+TensorFlow ends its process on some corrupt tables and silently lists less on others. An index is
+read to its end by the native reader, for the sake of its bounds: names that share their beginnings
+take 200 KB there and gigabytes in TensorFlow. All files that it would open have to be regular ones,
+because it waits at a named pipe for ever; and no tensor may have more elements than they have
+bytes. What passes and ends that process all the same, as a file made for the purpose can, is a
+FormatError.
 
 Limits: strings, resources and variants are listed and not read; TensorFlow does not say how many
 bytes they take. It cannot read all that it writes: float16, uint16 and complex numbers in V1, and
@@ -44,13 +47,14 @@ from ...sources import SourceFile
 from ...tensors import CHUNK, DType, LazyTensor
 from .. import limits
 from ..tf_bundle import NAME
+from ..tf_bundle.index import read_index
 from ..tf_bundle.locate import find_prefix, index_path, list_data_files, read_companions
 from ..tf_bundle.table import check_blocks
-from ..tf_bundle.v1 import is_v1, list_files
+from ..tf_bundle.v1 import is_v1, list_files, list_strangers
 from .process import Connection, EngineDiedError, EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import Any, Final
 
@@ -110,10 +114,7 @@ def open_through_tensorflow(path: Path, step: int | None = None) -> RawCheckpoin
     prefix = find_prefix(path, step)
     where = str(prefix)
     v1 = not os.path.isfile(index_path(prefix)) and is_v1(prefix)
-    tables = list_files(prefix) if v1 else [index_path(prefix)]
-    data_files = [] if v1 else list_data_files(prefix)
-    files = [_check_file(each, is_table=True) for each in tables]
-    files += [_check_file(each, is_table=False) for each in data_files]
+    files = _check_v1(prefix) if v1 else _check_bundle(prefix)
     if prefix.is_dir():
         raise UsageError(
             f"{where}: a folder as well as a checkpoint's prefix, and TensorFlow would look for "
@@ -151,12 +152,29 @@ def open_through_tensorflow(path: Path, step: int | None = None) -> RawCheckpoin
     )
 
 
-def _check_file(path: Path, *, is_table: bool) -> FileInfo:
-    """Make sure that it is a regular file, at which TensorFlow does not look, and a sound table."""
+def _check_v1(prefix: Path) -> list[FileInfo]:
+    for stranger in list_strangers(prefix):
+        raise UsageError(
+            f"{stranger}: none of the checkpoint's shards, and TensorFlow would read it as one; "
+            "move or rename it"
+        )
+    return [_check_file(each, check_blocks) for each in list_files(prefix)]
+
+
+def _check_bundle(prefix: Path) -> list[FileInfo]:
+    index = _check_file(index_path(prefix), read_index)
+    return [index, *(_check_file(each) for each in list_data_files(prefix))]
+
+
+def _check_file(path: Path, check: Callable[[SourceFile], object] | None = None) -> FileInfo:
+    """Make sure that it is a regular file, at which TensorFlow does not look, and passes ``check``.
+
+    ``check`` raises where it does not.
+    """
     file = SourceFile(path)
     try:
-        if is_table:
-            check_blocks(file)
+        if check is not None:
+            check(file)
         return FileInfo(str(path), file.size)
     finally:
         file.close()
