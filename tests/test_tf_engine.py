@@ -266,6 +266,19 @@ def test_a_relative_path_is_that_of_the_current_folder(
     assert contents(Path("m")) == contents_of({"a": array})
 
 
+@pytest.mark.usefixtures("alone")
+def test_an_absolute_path_needs_no_current_folder(
+    tf: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    array = np.arange(3.0)
+    save_v1(tf, tmp_path / "m", {"a": array})
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert contents(tmp_path / "m") == contents_of({"a": array})
+
+
 def test_strings_are_listed_and_not_read(tf: ModuleType, tmp_path: Path) -> None:
     save_v1(tf, tmp_path / "m", {"s": np.array([b"ab", b"c"])})
     with open_raw(tmp_path / "m") as raw:
@@ -707,6 +720,14 @@ def test_what_python_prints_at_its_start_is_no_answer(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with open_raw(tiny, engine="tensorflow") as raw:
         assert len(raw.tensors) == len(bundles.gpt2_arrays())
+
+
+def test_an_empty_folder_is_no_tensorflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tensorflow").mkdir()
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    with pytest.raises(UnsupportedError, match=re.escape(INSTALL)):
+        tf_engine.require()
 
 
 # Damage that only TensorFlow could see.

@@ -89,10 +89,11 @@ def require() -> None:
     import sys
 
     try:
-        found = find_spec("tensorflow") is not None
+        spec = find_spec("tensorflow")
     except ValueError:  # somebody put None in its place
-        found = False
-    if found:
+        spec = None
+    # A folder that an uninstallation left behind has no origin.
+    if spec is not None and spec.origin is not None:
         return
     newest, version = (".".join(map(str, each[:2])) for each in (_NEWEST_PYTHON, sys.version_info))
     too_new = f", with a Python up to {newest}, as this is {version}"
@@ -108,9 +109,8 @@ def open_through_tensorflow(path: Path, step: int | None = None) -> RawCheckpoin
     Raises:
         SourceNotFoundError, UsageError, UnreadableError: there is no such checkpoint.
         FormatError, ChecksumError: it is corrupt.
-        UnsupportedError: TensorFlow is not installed, cannot be started, or cannot read it.
+        UnsupportedError: TensorFlow cannot be started or imported, or cannot read it.
     """
-    require()
     prefix = find_prefix(path, step)
     where = str(prefix)
     v1 = not os.path.isfile(index_path(prefix)) and is_v1(prefix)
@@ -182,8 +182,10 @@ def _check_file(path: Path, check: Callable[[SourceFile], object] | None = None)
 
 def _pattern(prefix: Path, *, v1: bool) -> bytes:
     """Return what TensorFlow calls the checkpoint. For V1 that is a pattern of file names."""
-    # That process may have been started in another folder.
-    name = os.path.join(os.getcwdb(), os.fsencode(prefix))
+    name = os.fsencode(prefix)
+    if not os.path.isabs(name):
+        # That process may have been started in another folder.
+        name = os.path.join(os.getcwdb(), name)
     if not v1:
         return name
     stem, shards, count = name.rpartition(b"-?????-of-")
