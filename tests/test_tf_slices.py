@@ -27,6 +27,7 @@ from gpt2_convert import (
 )
 from gpt2_convert.detect import open_raw
 from gpt2_convert.readers.tf_bundle import assembly
+from gpt2_convert.readers.tf_bundle.shards import Cursor
 from gpt2_convert.tensors import CHUNK
 
 if TYPE_CHECKING:
@@ -290,6 +291,26 @@ def test_thousands_of_columns_of_one_element_are_read(tmp_path: Path) -> None:
     _, prefix = write_tiling(tmp_path, array, grid(array.shape, edges))
     with open_raw(prefix) as raw:
         np.testing.assert_array_equal(raw.tensors[0].array(), array)
+
+
+def test_a_column_cut_into_rows_does_not_multiply_the_reads_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    array = numbers(200, 200)
+    cells = [((row, 1), (0, 1)) for row in range(200)]
+    slices = [*cells, *((WHOLE, (column, 1)) for column in range(1, 200))]
+    _, prefix = write_tiling(tmp_path, array, slices)
+    sizes: list[int] = []
+    read = Cursor.read
+
+    def count(cursor: Cursor, size: int) -> bytes:
+        sizes.append(size)
+        return read(cursor, size)
+
+    monkeypatch.setattr(Cursor, "read", count)
+    with open_raw(prefix) as raw:
+        np.testing.assert_array_equal(raw.tensors[0].array(), array)
+    assert sorted(sizes) == [4] * 200 + [800] * 199
 
 
 def test_the_checksum_error_of_a_slice_comes_after_all_chunks_and_names_the_slice(

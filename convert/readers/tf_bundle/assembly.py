@@ -1,22 +1,23 @@
 """The elements of a tensor in C order, streamed from the parts that tile it.
 
-Between two neighbouring edges of an axis the same parts are active, and each is there with as many
-whole rows as the others: so any run of rows of the tensor takes, of every active part, the bytes
-that come next in it. A part is read once, from its first byte to its last, and what is held is one
-run of the tensor and one part's share of it, however many parts there are. Where a row alone is
-too long for that, its own axes are walked in the same way.
+The rows of a part follow each other in it as they do in the tensor: so any run of rows of the
+tensor takes, of every part that has some of them, the bytes that come next in it. A part is read
+once, from its first byte to its last, and what is held is one run of the tensor and one part's
+share of it, however many parts there are. Where a row alone is too long for that, its own axes are
+walked in the same way.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import ChecksumError
 from ...tensors import CHUNK, DType, rechunk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Final
 
     from .index import Variable
@@ -47,8 +48,10 @@ def _read_parts(
 ) -> Iterator[bytes]:
     if len(cursors) == 1:
         yield from cursors[0].chunks(cursors[0].part.entry.size)
-    elif math.prod(shape):
-        yield from _walk(cursors, 0, shape, itemsize)
+    else:
+        filled = [cursor for cursor in cursors if cursor.part.entry.size]
+        if filled:
+            yield from _walk(filled, 0, shape, itemsize)
     failure: ChecksumError | None = None
     for cursor in cursors:
         try:
@@ -59,59 +62,60 @@ def _read_parts(
         raise failure
 
 
+@dataclass(frozen=True, slots=True)
+class _Band:
+    """What a part has of the rows ``start`` to ``stop`` of an axis: a box of each, at ``box``."""
+
+    cursor: Cursor
+    start: int
+    stop: int
+    box: tuple[slice, ...]
+    lengths: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Elements in a row."""
+        return math.prod(self.lengths)
+
+
+def _band(cursor: Cursor, axis: int) -> _Band:
+    starts, lengths = cursor.part.starts[axis:], cursor.part.entry.shape[axis:]
+    first, *box = (slice(at, at + length) for at, length in zip(starts, lengths, strict=True))
+    return _Band(cursor, first.start, first.stop, tuple(box), lengths[1:])
+
+
 def _walk(
-    cursors: Sequence[Cursor], axis: int, shape: tuple[int, ...], itemsize: int
+    cursors: Iterable[Cursor], axis: int, shape: tuple[int, ...], itemsize: int
 ) -> Iterator[bytes]:
     """Yield what the parts have from ``axis`` on, at one place of the axes before it."""
     import numpy as np
 
     row = math.prod(shape[axis + 1 :]) * itemsize
-    for start, stop, active in _bands(cursors, axis):
-        if len(active) == 1:
-            yield from active[0].chunks((stop - start) * row)
-        elif row > RUN:
-            for _ in range(start, stop):
-                yield from _walk(active, axis + 1, shape, itemsize)
-        else:
-            step = RUN // row
-            # Of every dtype the bits are copied; which numbers they are does not matter.
-            kind = "c16" if itemsize == 16 else f"u{itemsize}"
-            boxes = [_box(cursor, axis + 1) for cursor in active]
-            buffer = np.empty((min(step, stop - start), *shape[axis + 1 :]), kind)
-            for first in range(start, stop, step):
-                run = buffer[: stop - first]
-                for cursor, (box, lengths, size) in zip(active, boxes, strict=True):
-                    data = cursor.read(len(run) * size * itemsize)
-                    run[box] = np.frombuffer(data, kind).reshape(len(run), *lengths)
-                whole = run.reshape(-1).view(np.uint8)
-                for at in range(0, len(whole), CHUNK):
-                    yield whole[at : at + CHUNK].tobytes()
-
-
-def _bands(cursors: Sequence[Cursor], axis: int) -> Iterator[tuple[int, int, list[Cursor]]]:
-    """Yield start and stop of each stretch of ``axis`` without an edge, and the parts there."""
-    waiting = sorted(cursors, key=lambda cursor: -cursor.part.starts[axis])
-    edges = {edge for cursor in cursors for edge in _span(cursor, axis)}
-    active: list[Cursor] = []
-    start, *others = sorted(edges)
-    for stop in others:
-        active = [cursor for cursor in active if _span(cursor, axis)[1] > start]
-        while waiting and waiting[-1].part.starts[axis] == start:
+    step = min(max(1, RUN // row), shape[axis])
+    # Of every dtype the bits are copied; which numbers they are does not matter.
+    kind = "c16" if itemsize == 16 else f"u{itemsize}"
+    buffer = np.empty((step, *shape[axis + 1 :]) if row <= RUN else 0, kind)
+    waiting = sorted((_band(each, axis) for each in cursors), key=lambda band: -band.start)
+    active: list[_Band] = []
+    for first in range(0, shape[axis], step):
+        last = min(first + step, shape[axis])
+        active = [band for band in active if band.stop > first]
+        while waiting and waiting[-1].start < last:
             active.append(waiting.pop())
-        yield start, stop, active
-        start = stop
-
-
-def _span(cursor: Cursor, axis: int) -> tuple[int, int]:
-    start = cursor.part.starts[axis]
-    return start, start + cursor.part.entry.shape[axis]
-
-
-def _box(cursor: Cursor, axis: int) -> tuple[tuple[slice, ...], tuple[int, ...], int]:
-    """Return where a part's rows go, their shape and their number of elements."""
-    lengths = cursor.part.entry.shape[axis:]
-    spans = (_span(cursor, each) for each in range(axis, axis + len(lengths)))
-    return (slice(None), *(slice(*span) for span in spans)), lengths, math.prod(lengths)
+        if len(active) == 1:
+            yield from active[0].cursor.chunks((last - first) * row)
+        elif row > RUN:
+            yield from _walk((band.cursor for band in active), axis + 1, shape, itemsize)
+        else:
+            run = buffer[: last - first]
+            for band in active:
+                start, stop = max(band.start, first), min(band.stop, last)
+                data = band.cursor.read((stop - start) * band.size * itemsize)
+                box = np.frombuffer(data, kind).reshape(stop - start, *band.lengths)
+                run[start - first : stop - first][:, *band.box] = box
+            whole = run.reshape(-1).view(np.uint8)
+            for at in range(0, len(whole), CHUNK):
+                yield whole[at : at + CHUNK].tobytes()
 
 
 def _swapped(chunks: Iterator[bytes], dtype: DType, itemsize: int) -> Iterator[bytes]:
