@@ -34,13 +34,7 @@ BINS: Final = 32
 """Bins of the histogram; as many characters in a terminal."""
 _BLOCK: Final = 1 << 16
 """Elements worked on at a time: their float64 intermediates stay in the processor's cache."""
-_UNMEASURABLE: Final = {
-    DType.COMPLEX64,
-    DType.COMPLEX128,
-    DType.STRING,
-    DType.RESOURCE,
-    DType.VARIANT,
-}
+_COMPLEX: Final = {DType.COMPLEX64, DType.COMPLEX128}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +81,8 @@ def compute_stats(tensor: LazyTensor) -> TensorStats | None:
     """
     import numpy as np
 
-    if tensor.dtype in _UNMEASURABLE:
+    dtype = tensor.dtype
+    if dtype in _COMPLEX or not (dtype.in_numpy or dtype.is_floating):
         return None
     # Some processors complain of the NaNs that are only counted here.
     with np.errstate(invalid="ignore"):

@@ -30,8 +30,8 @@ CHUNK = 1 << 20
 class DType(StrEnum):
     """An element type. Members are strings, so ``np.dtype(tensor.dtype)`` works.
 
-    The exceptions are ``bfloat16``, which NumPy does not have, and ``string``, ``resource`` and
-    ``variant``, which TensorFlow alone has and whose elements have no fixed size.
+    The exceptions are those that NumPy does not have: ``bfloat16``, and from ``qint8`` on what
+    TensorFlow alone has. The elements of the last three have no fixed size.
     """
 
     FLOAT16 = "float16"
@@ -49,6 +49,13 @@ class DType(StrEnum):
     BOOL = "bool"
     COMPLEX64 = "complex64"
     COMPLEX128 = "complex128"
+    QINT8 = "qint8"
+    QINT16 = "qint16"
+    QINT32 = "qint32"
+    QUINT8 = "quint8"
+    QUINT16 = "quint16"
+    FLOAT8_E4M3FN = "float8_e4m3fn"
+    FLOAT8_E5M2 = "float8_e5m2"
     STRING = "string"
     RESOURCE = "resource"
     VARIANT = "variant"
@@ -57,6 +64,11 @@ class DType(StrEnum):
     def itemsize(self) -> int | None:
         """Bytes an element, or None where elements differ in size."""
         return _ITEMSIZES.get(self)
+
+    @property
+    def in_numpy(self) -> bool:
+        """Whether NumPy has it, under the same name."""
+        return self not in _NOT_IN_NUMPY
 
     @property
     def is_floating(self) -> bool:
@@ -80,6 +92,26 @@ _ITEMSIZES = {
     DType.BOOL: 1,
     DType.COMPLEX64: 8,
     DType.COMPLEX128: 16,
+    DType.QINT8: 1,
+    DType.QINT16: 2,
+    DType.QINT32: 4,
+    DType.QUINT8: 1,
+    DType.QUINT16: 2,
+    DType.FLOAT8_E4M3FN: 1,
+    DType.FLOAT8_E5M2: 1,
+}
+_NOT_IN_NUMPY = {
+    DType.BFLOAT16,
+    DType.QINT8,
+    DType.QINT16,
+    DType.QINT32,
+    DType.QUINT8,
+    DType.QUINT16,
+    DType.FLOAT8_E4M3FN,
+    DType.FLOAT8_E5M2,
+    DType.STRING,
+    DType.RESOURCE,
+    DType.VARIANT,
 }
 _FLOATING = {DType.FLOAT16, DType.BFLOAT16, DType.FLOAT32, DType.FLOAT64}
 
@@ -157,11 +189,11 @@ def numpy_dtype(dtype: DType) -> np.dtype[Any]:
     """Return the little-endian NumPy dtype of ``dtype``.
 
     Raises:
-        UnsupportedError: NumPy has none (bfloat16, string, resource, variant).
+        UnsupportedError: NumPy has none.
     """
     import numpy as np
 
-    if dtype is DType.BFLOAT16 or dtype.itemsize is None:
+    if not dtype.in_numpy:
         raise UnsupportedError(f"NumPy has no {dtype} dtype")
     return np.dtype(dtype.value).newbyteorder("<")
 

@@ -200,7 +200,9 @@ def test_of_booleans_the_mean_is_the_share_that_is_true() -> None:
     assert (stats.min, stats.max) == (0, 1)
 
 
-@pytest.mark.parametrize("dtype", ["complex64", "complex128", "string", "resource", "variant"])
+@pytest.mark.parametrize(
+    "dtype", ["complex64", "complex128", "qint32", "float8_e5m2", "string", "resource", "variant"]
+)
 def test_what_has_no_order_has_no_statistics_and_is_not_read(dtype: str) -> None:
     def read() -> Iterator[bytes]:
         raise AssertionError("read")

@@ -89,6 +89,30 @@ class TestShards(contracts.ChecksumContract):
 # Beyond the contract: what TensorFlow alone can write.
 
 
+@pytest.mark.parametrize(
+    "dtype",
+    ["qint8", "qint16", "qint32", "quint8", "quint16", "float8_e4m3fn", "float8_e5m2"],
+)
+def test_what_numpy_has_no_type_for_is_listed_and_read(
+    tf: ModuleType, tmp_path: Path, dtype: str
+) -> None:
+    values = tf.cast if dtype.startswith("float8") else tf.bitcast
+    width = np.dtype(f"u{tf.dtypes.as_dtype(dtype).size}")
+    plain = tf.constant([1, 2, 3], "float32" if dtype.startswith("float8") else width)
+    prefix = str(tmp_path / "m")
+    tf.raw_ops.SaveV2(
+        prefix=prefix,
+        tensor_names=["x"],
+        shape_and_slices=[""],
+        tensors=[values(plain, tf.dtypes.as_dtype(dtype))],
+    )
+    assert tf.train.list_variables(prefix) == [("x", [3])]
+    expected = tf.train.load_variable(prefix, "x").tobytes()
+    assert contents(prefix) == {"x": (dtype, (3,), expected)}
+    with open_raw(prefix) as raw, pytest.raises(UnsupportedError, match=f"NumPy has no {dtype}"):
+        raw.tensors[0].array()
+
+
 def test_a_gpt2_in_three_shards_converts_to_the_same_bytes(
     tf: ModuleType, tiny: Path, tmp_path: Path
 ) -> None:
@@ -446,7 +470,9 @@ def test_without_hparams_there_is_no_config(tiny: Path) -> None:
         assert len(raw.files) == 3
 
 
-@pytest.mark.parametrize("text", [b"", b"../124M/hparams.json", b"\xff", b"{", b"[" * 9999])
+@pytest.mark.parametrize(
+    "text", [b"", b"../124M/hparams.json", b"\xff", b"{", b"[" * 9999, b"9" * 9999]
+)
 def test_broken_hparams_are_an_error_only_when_they_are_wanted(tiny: Path, text: bytes) -> None:
     (tiny / "hparams.json").write_bytes(text)
     with open_raw(tiny) as raw:

@@ -25,6 +25,9 @@ DTYPES = {
     "DT_COMPLEX64": ("complex64", 8), "DT_INT64": ("int64", 8), "DT_BOOL": ("bool", 1),
     "DT_BFLOAT16": ("bfloat16", 2), "DT_UINT16": ("uint16", 2), "DT_COMPLEX128": ("complex128", 16),
     "DT_HALF": ("float16", 2), "DT_UINT32": ("uint32", 4), "DT_UINT64": ("uint64", 8),
+    "DT_QINT8": ("qint8", 1), "DT_QINT16": ("qint16", 2), "DT_QINT32": ("qint32", 4),
+    "DT_QUINT8": ("quint8", 1), "DT_QUINT16": ("quint16", 2),
+    "DT_FLOAT8_E4M3FN": ("float8_e4m3fn", 1), "DT_FLOAT8_E5M2": ("float8_e5m2", 1),
     "DT_STRING": ("string", None), "DT_RESOURCE": ("resource", None),
     "DT_VARIANT": ("variant", None),
 }  # fmt: skip
@@ -181,7 +184,7 @@ def test_every_dtype_has_tensorflows_number_and_size(
         refusal(entry(dtype=number + reference, size=6 * itemsize + 1), FormatError)
 
 
-@pytest.mark.parametrize("number", [0, 11, 15, 24, 99, 100, 111, 124, 201, -1, 1 << 40])
+@pytest.mark.parametrize("number", [0, 26, 32, 77, 99, 100, 126, 132, 201, -1, 1 << 40])
 def test_an_unknown_dtype_is_refused_by_its_number(number: int) -> None:
     assert f"number {number} " in refusal(entry(dtype=number), UnsupportedError)
 

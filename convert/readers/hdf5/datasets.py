@@ -105,7 +105,7 @@ def _dtype(stored: Any, place: str) -> DType:  # noqa: ANN401
     for dtype in DType:
         # HDF5 has no bool and no complex numbers; NumPy's are known by h5py's enumeration of FALSE
         # and TRUE and by its compound of r and i.
-        if dtype.itemsize is not None and dtype is not DType.BFLOAT16:
+        if dtype.in_numpy:
             known = h5t.py_create(numpy_dtype(dtype), logical=True)
             if stored.equal(known):
                 return dtype

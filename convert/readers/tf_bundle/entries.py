@@ -55,7 +55,12 @@ DTYPES: Final = {
     8: DType.COMPLEX64,
     9: DType.INT64,
     10: DType.BOOL,
+    11: DType.QINT8,
+    12: DType.QUINT8,
+    13: DType.QINT32,
     14: DType.BFLOAT16,
+    15: DType.QINT16,
+    16: DType.QUINT16,
     17: DType.UINT16,
     18: DType.COMPLEX128,
     19: DType.FLOAT16,
@@ -63,6 +68,8 @@ DTYPES: Final = {
     21: DType.VARIANT,
     22: DType.UINT32,
     23: DType.UINT64,
+    24: DType.FLOAT8_E5M2,
+    25: DType.FLOAT8_E4M3FN,
 }
 """TensorFlow's DataType numbers (types.proto)."""
 
