@@ -16,7 +16,7 @@ from .errors import SchemaError, UnsupportedError, UsageError
 from .matching import find_wrong_drops, match, matches
 from .quoting import quote, quote_some
 from .schema_file import load_family
-from .scopes import ROOT, describe_scope, list_scopes
+from .scopes import describe_choice, describe_scope
 from .tensors import same_bytes
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
     _refuse_strangers(raw, family)
     found = match(raw, family, drop, scope)
     if scope is None and len(found.scopes) > 1:
-        raise SchemaError(raw.where, (_describe_scopes(found),))
+        raise SchemaError(raw.where, (describe_choice(found.scopes),))
     if not found.hits:
         raise SchemaError(raw.where, (_no_name_known(raw, family),))
     for pattern in drop:
@@ -129,14 +129,6 @@ def _refuse_strangers(raw: RawCheckpoint, family: Family) -> None:
                 raise UnsupportedError(f"{raw.where}: {quote(tensor.name)} belongs to {reason}")
 
 
-def _describe_scopes(found: Match) -> str:
-    outside = f"; {ROOT} is the one outside of the others" if "" in found.scopes else ""
-    return (
-        f"holds {len(found.scopes):,} models, in the scopes {list_scopes(found.scopes)}; "
-        f"choose one with --scope{outside}"
-    )
-
-
 def _no_name_known(raw: RawCheckpoint, family: Family) -> str:
     if not raw.tensors:
         return "not a GPT-2 checkpoint: it has no tensors"
@@ -175,20 +167,23 @@ def _find_name_problems(found: Match, family: Family) -> list[str]:
     scope = describe_scope(found.scope)
     known = [slot.spell(found.spelling) for slot in family.slots(found.n_layer, found.spelling)]
     taken = {slot.spell(found.spelling) for slot, _ in found.tensors.values()}
+    # A name that something else has is not what was meant.
     free = [name for name in known if name not in taken]
     problems = [f"{quote(tensor.name)} stands twice" for tensor in found.repeated]
     for count, tensor in enumerate(found.unknown):
         text = f"{quote(tensor.name)} {list(tensor.shape)} is in no row of {family.file}"
         if not tensor.name.startswith(found.scope):
             text += f", and outside the scope {scope}; --scope {scope} leaves it out"
-        elif count < _SUGGESTIONS and len(tensor.name) < 200 and len(known) < _MOST_CANDIDATES:
+        elif count < _SUGGESTIONS and len(tensor.name) < 200 and len(free) < _MOST_CANDIDATES:
             name = tensor.name.removeprefix(found.scope)
-            # A name that nothing has yet is the likelier one.
-            close = difflib.get_close_matches(name, free, 1) or (
-                difflib.get_close_matches(name, known, 1)
-            )
-            meant = f"did you mean {quote(found.scope + close[0])}?" if close else ""
-            text += f"; {meant or '--drop leaves it out'}"
+            close = difflib.get_close_matches(name, free, 1)
+            owner, _, slot = name.rpartition("/")
+            if close:
+                text += f"; did you mean {quote(found.scope + close[0])}?"
+            elif owner in taken:
+                text += f"; if it is an optimizer's, --drop {quote(f'*/{slot}')} leaves it out"
+            else:
+                text += "; --drop leaves it out"
         problems.append(text)
     return problems
 

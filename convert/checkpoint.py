@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _MAX_DEPTH: Final = 64
 """Objects within objects: config.json has two or three. Many more would exhaust the stack."""
+_MAX_DIGITS: Final = 100
+"""Of a whole number: Python's int() takes time with the square of their number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,15 @@ class RawConfig:
                 raise ValueError("a key stands twice")
             return fields
 
+        def parse_whole(digits: str) -> int:
+            if len(digits) > _MAX_DIGITS:
+                raise ValueError(f"a number of {len(digits):,} digits")
+            return int(digits)
+
         try:
-            value = json.loads(self.text, object_pairs_hook=refuse_duplicates)
+            value = json.loads(
+                self.text, object_pairs_hook=refuse_duplicates, parse_int=parse_whole
+            )
             if _is_deeper(value, _MAX_DEPTH):
                 raise RecursionError
         except (ValueError, RecursionError) as error:

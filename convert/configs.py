@@ -65,8 +65,10 @@ def read_sizes(raw: RawCheckpoint, family: Family) -> dict[str, int] | None:
         value = fields[key]
         # bool is an int in Python, but no size.
         if type(value) is not int or not 0 < value < _MAX_SIZE:
+            large = type(value) is int and value > 0
             raise FormatError(
                 f"{where}: {key!r}: a positive whole number expected, found {clip(repr(value))}"
+                + (f"; {_MAX_SIZE:,} and more is no size" if large else "")
             )
         sizes[size] = value
     if sizes.get("n_head") and sizes["n_embd"] % sizes["n_head"]:

@@ -111,7 +111,7 @@ def convert(
             written = Side(os.fspath(target), to)
             digests = digest_tensors(checkpoint.values(), watch) if digest else ()
         return ConversionReport(
-            source=Side(os.fspath(source), checkpoint.format),
+            source=Side(checkpoint.raw.where, checkpoint.format),
             target=written,
             target_nbytes=target_nbytes,
             hparams=checkpoint.hparams,

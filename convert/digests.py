@@ -10,7 +10,6 @@ it: ``gpt2-convert digest PATH | sed '$d' | sha256sum``. The hparams are not par
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from .read_ahead import read_ahead
 from .report import Side
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Sequence
 
     from .progress import Progress
@@ -101,7 +101,7 @@ def digest(
     with open(source, step=step, scope=scope, drop=drop, engine=engine) as checkpoint:
         tensors = tuple(digest_tensors(checkpoint.values(), progress or ignore_progress))
         return DigestReport(
-            Side(os.fspath(source), checkpoint.format),
+            Side(checkpoint.raw.where, checkpoint.format),
             tensors,
             checkpoint.raw.engine,
             checkpoint.raw.notes,

@@ -52,11 +52,13 @@ def inspect(
     with open_raw(source, step, engine=engine) as raw:
         checkpoint: Checkpoint | None = None
         not_gpt2 = None
+        problems: tuple[str, ...] = ()
         tensors = raw.tensors
         try:
             checkpoint = adopt(raw, drop, scope)
         except (SchemaError, FormatError, UnsupportedError) as error:
             not_gpt2 = str(error)
+            problems = error.problems if isinstance(error, SchemaError) else ()
         else:
             tensors = tuple(checkpoint.values())
         return InspectionReport(
@@ -66,6 +68,7 @@ def inspect(
             tensors=tensors,
             checkpoint=checkpoint,
             not_gpt2=not_gpt2,
+            problems=problems,
             faults=tuple(str(fault) for fault in raw.faults),
             totals=sum_up(list(tensors)),
             stats=_measure(tensors, raw, progress or ignore_progress) if stats else None,

@@ -211,10 +211,11 @@ class ConversionReport:
 class InspectionReport:
     """What is in a checkpoint, from its index and headers alone.
 
-    ``checkpoint`` is None if it is no GPT-2; ``not_gpt2`` says why then, and ``tensors`` are as the
-    file spells them. ``faults`` are what would stop a conversion, a missing shard for example.
-    ``stats`` are those of each tensor, if they were asked for; None for one that has no numbers.
-    ``engine`` is what read it, and ``notes`` are what should be known of that.
+    ``checkpoint`` is None if it is no GPT-2; ``not_gpt2`` says why then, ``problems`` are all the
+    names, shapes and sizes that speak against it, and ``tensors`` are as the file spells them.
+    ``faults`` are what would stop a conversion, a missing shard for example. ``stats`` are those of
+    each tensor, if they were asked for; None for one that has no numbers. ``engine`` is what read
+    it, and ``notes`` are what should be known of that.
     """
 
     path: str
@@ -223,6 +224,7 @@ class InspectionReport:
     tensors: tuple[LazyTensor, ...]
     checkpoint: Checkpoint | None
     not_gpt2: str | None
+    problems: tuple[str, ...]
     faults: tuple[str, ...]
     totals: Totals
     stats: tuple[TensorStats | None, ...] | None = None
@@ -243,6 +245,7 @@ class InspectionReport:
             "engine": self.engine,
             "family": "gpt2" if known else None,
             "not_gpt2": self.not_gpt2,
+            "problems": list(self.problems),
             "hparams": known.hparams.known() if known else None,
             "hparams_from": known.hparams_from if known else None,
             **self.totals.as_json(),

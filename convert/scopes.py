@@ -43,6 +43,15 @@ def list_scopes(scopes: Collection[str]) -> str:
     return quote_some([scope or ROOT for scope in sorted(scopes)])
 
 
+def describe_choice(scopes: Collection[str]) -> str:
+    """Return what to say of a checkpoint that holds several models."""
+    outside = f"; {ROOT} is the one outside of the others" if "" in scopes else ""
+    return (
+        f"holds {len(scopes):,} models, in the scopes {list_scopes(scopes)}; "
+        f"choose one with --scope{outside}"
+    )
+
+
 def find_scopes(names: Iterable[str], family: Family) -> dict[str, Counter[str]]:
     """Return, for each spelling that has scopes, those that ``names`` show.
 

@@ -13,13 +13,14 @@ from .comparison import compare_values
 from .configs import read_behaviour, read_sizes
 from .detect import open_raw
 from .differences import Twins, describe
-from .errors import FormatError, UnsupportedError
+from .errors import FormatError, SchemaError, UnsupportedError
 from .matching import find_wrong_drops, match
 from .opening import Source, parse_dtype, refuse_faults
 from .progress import ignore_progress
 from .quoting import clip
 from .report import Finding, Kind, Side, VerificationReport, sum_up
 from .schema_file import load_family
+from .scopes import describe_choice
 from .tensors import same_bytes
 from .tolerance import EXACT, Tolerance
 
@@ -95,6 +96,11 @@ def compare(
     ``strict`` is for what this tool has just written: it has to state the hparams too.
     """
     found = match(target, load_family())
+    if len(found.scopes) > 1 and not found.hits:
+        raise SchemaError(
+            target.where,
+            (f"{describe_choice(found.scopes)}; that is for the source, so pass it first",),
+        )
     findings = _compare_hparams(source, target, strict)
     findings += _find_strangers(source, found)
     structure, pairs = _pair_up(source, found)

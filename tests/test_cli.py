@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from console import SCRIPT, held_command, run, run_in_terminal
 
+import gpt2_convert
 from gpt2_convert.cli.commands import run as run_here
 
 if TYPE_CHECKING:
@@ -289,7 +290,7 @@ def test_any_name_is_converted_and_printed_harmlessly(name: str, tmp_path: Path)
     options = {"cwd": tmp_path, "env": {**os.environ, "PYTHONUTF8": "1"}}
     done = run("tf2npz", "--", raw, raw + b".npz", **options)
     assert (done.code, done.err) == (0, "")
-    assert done.out.startswith(f"{shown}.npz  from {shown} ")
+    assert done.out.startswith(f"{shown}.npz  from {shown}/model.ckpt ")
     with open(target, "rb") as stream, np.load(stream) as archive:
         assert len(archive.files) == 40
     again = run("tf2npz", "--", raw, raw + b".npz", **options)
@@ -347,6 +348,33 @@ def test_full_disk_behind_stdout_is_an_error(tiny: Path, arguments: list[str]) -
     assert done.code == 2
     assert is_one_error_line(done.err)
     assert "no space left on device" in done.err
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_target_that_is_complete_is_said_to_be_where_the_report_is_lost(
+    form: list[str], tiny: Path, tmp_path: Path
+) -> None:
+    with open("/dev/full", "wb") as full:
+        done = run("tf2npz", *form, tiny, tmp_path / "out.npz", stdout=full)
+    assert done.code == 2
+    assert is_one_error_line(done.err)
+    assert done.err.endswith(f"; {tmp_path / 'out.npz'} is complete and verified\n")
+    assert gpt2_convert.verify(tiny, tmp_path / "out.npz").ok
+
+
+def test_every_reason_against_a_model_is_listed(tmp_path: Path) -> None:
+    arrays = {
+        f"model/x{number}": array for number, array in enumerate([np.ones(1, np.float32)] * 25)
+    }
+    source = bundles.write_gpt2(tmp_path / "x", arrays=bundles.gpt2_arrays() | arrays)
+    done = run("inspect", source)
+    assert done.code == 0
+    assert (
+        "'model/x0' [1] is in no row of gpt2.toml; --drop leaves it out (and 24 more)" in done.out
+    )
+    assert all(f"'model/x{number}' [1] is in no row" in done.out for number in (1, 10, 24))
+    assert "\n            ... and 5 more; --json has them all\n" in done.out
 
 
 def close_descriptor(number: int) -> list[str]:

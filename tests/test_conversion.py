@@ -54,6 +54,21 @@ def test_comment_states_hparams_and_origin(tiny: Path, tmp_path: Path) -> None:
         assert checkpoint.hparams.known() == bundles.TINY
 
 
+def test_reports_name_the_checkpoint_that_was_read(tmp_path: Path) -> None:
+    for step in (1, 2):
+        bundles.write_gpt2(tmp_path / str(step)).rename(tmp_path / f"run{step}")
+    run = tmp_path / "run1"
+    for path in list(run.glob("model.ckpt*")):
+        path.rename(run / path.name.replace("model.ckpt", "model.ckpt-1"))
+    for path in (tmp_path / "run2").glob("model.ckpt*"):
+        path.rename(run / path.name.replace("model.ckpt", "model.ckpt-2"))
+    (run / "checkpoint").write_text('model_checkpoint_path: "model.ckpt-2"')
+    for step, name in ((None, "model.ckpt-2"), (1, "model.ckpt-1")):
+        report = gpt2_convert.convert(run, tmp_path / "out.npz", step=step, force=True)
+        assert report.source.path == str(run / name)
+        assert gpt2_convert.digest(run, step=step).side.path == str(run / name)
+
+
 def test_bytes_depend_on_the_tensors_alone(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

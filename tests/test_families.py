@@ -171,7 +171,18 @@ REFUSALS = {
     ),
     "an unknown tensor": (
         {**bundles.gpt2_arrays(), "score/w": np.zeros((2, 3), np.float32)},
-        "'score/w' [2, 3] is in no row of gpt2.toml",
+        "'score/w' [2, 3] is in no row of gpt2.toml; --drop leaves it out",
+    ),
+    "an unknown tensor that is called much like one that is there": (
+        {**bundles.gpt2_arrays(), "model/ln_f/bb": np.zeros(3, np.float32)},
+        "'model/ln_f/bb' [3] is in no row of gpt2.toml; --drop leaves it out",
+    ),
+    "the slots of an unknown optimizer": (
+        {**bundles.gpt2_arrays(), "model/wte/Eve": np.zeros((61, 32), np.float32)},
+        (
+            "'model/wte/Eve' [61, 32] is in no row of gpt2.toml; if it is an optimizer's, "
+            "--drop '*/Eve' leaves it out"
+        ),
     ),
     "a layer spelt with a leading zero": (
         renamed("model/h1/ln_1/g", "model/h01/ln_1/g"),
@@ -236,7 +247,7 @@ HPARAMS_REFUSALS = {
     "a bool": ({"n_layer": True}, FormatError, "'n_layer': a positive whole number expected"),
     "a negative": ({"n_vocab": -61}, FormatError, "'n_vocab': a positive whole number expected"),
     "zero": ({"n_head": 0}, FormatError, "'n_head': a positive whole number expected"),
-    "a huge one": ({"n_layer": 10**18}, FormatError, "'n_layer': a positive whole number"),
+    "a huge one": ({"n_layer": 10**18}, FormatError, "; 2,147,483,648 and more is no size"),
     "heads that do not divide": ({"n_head": 5}, FormatError, "no multiple of n_head 5"),
 }
 

@@ -203,6 +203,24 @@ def test_errors_are_documents_too(command: str, tmp_path: Path, printed: Print) 
     assert "absent" in document["error"]["message"]
 
 
+def test_all_that_speaks_against_a_model_is_in_the_document(tmp_path: Path, printed: Print) -> None:
+    arrays = bundles.gpt2_arrays()
+    del arrays["model/wpe"], arrays["model/h2/ln_2/b"]
+    source = bundles.write_gpt2(tmp_path / "part", arrays=arrays)
+    code, document = printed("tf2npz", source, tmp_path / "out.npz")
+    assert code == 2
+    assert_described(document, "report")
+    problems = document["error"]["problems"]
+    assert [problem.split(" ", 1)[0] for problem in problems] == [
+        "'model/wpe'",
+        "'model/h2/ln_2/b'",
+    ]
+    code, document = printed("inspect", source)
+    assert code == 0
+    assert_described(document, "inspect")
+    assert document["problems"] == problems
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

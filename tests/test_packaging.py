@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import entry_points, requires
+from importlib.metadata import entry_points, requires, version
 from importlib.resources import files
 from pathlib import Path
 
@@ -37,6 +37,12 @@ def test_data_files_ship() -> None:
 def test_the_program_is_installed() -> None:
     (script,) = entry_points(group="console_scripts", name="gpt2-convert")
     assert script.value == "gpt2_convert.cli:main"
+
+
+def test_the_package_runs_as_a_module() -> None:
+    command = [sys.executable, "-m", "gpt2_convert", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"gpt2-convert {version('gpt2-convert')}\n"
 
 
 def test_tensorflow_is_an_extra_and_nothing_else_needs_it() -> None:

@@ -34,11 +34,14 @@ def save_session(
     """Train models in these scopes for no step, and save all variables, as TF1 programs do."""
     v1 = tf.compat.v1
     optimizers = {
+        "two Adams": lambda: v1.train.AdamOptimizer(),
         "Adam": lambda: v1.train.AdamOptimizer(),
         "adam": lambda: v1.train.AdamOptimizer(name="adam"),
         "Momentum": lambda: v1.train.MomentumOptimizer(0.1, 0.9),
         "RMSProp": lambda: v1.train.RMSPropOptimizer(0.1, centered=True),
         "Adagrad": lambda: v1.train.AdagradOptimizer(0.1),
+        "ProximalAdagrad": lambda: v1.train.ProximalAdagradOptimizer(0.1),
+        "AdagradDA": lambda: v1.train.AdagradDAOptimizer(0.1, step),
         "Adadelta": lambda: v1.train.AdadeltaOptimizer(),
         "Ftrl": lambda: v1.train.FtrlOptimizer(0.1),
     }
@@ -51,7 +54,8 @@ def save_session(
         with v1.variable_scope(around):
             step = v1.train.get_or_create_global_step()
             loss = tf.add_n([tf.reduce_sum(each * each) for each in variables])
-            optimizers[optimizer]().minimize(loss, step, variables)
+            for _ in range(2 if optimizer.startswith("two") else 1):
+                optimizers[optimizer]().minimize(loss, step, variables)
         tf.train.ExponentialMovingAverage(0.9).apply(variables)
         session.run(v1.global_variables_initializer())
         v1.train.Saver().save(session, str(prefix))
@@ -62,6 +66,9 @@ def save_session(
     [
         ("Adam", ""),
         ("Adam", "OptimizeLoss"),
+        ("two Adams", ""),
+        ("ProximalAdagrad", ""),
+        ("AdagradDA", ""),
         ("adam", "train/inner"),
         ("Momentum", ""),
         ("RMSProp", "training"),
@@ -330,9 +337,10 @@ def test_a_keras_model_is_read_unless_its_optimizer_has_the_weights(
     check_graph(tf, prefix, "model/", arrays, tmp_path / "out.npz")
     model.compile(optimizer="adam")
     model.optimizer.build(model.trainable_variables)
-    prefix = tf.train.Checkpoint(model=model).write(str(tmp_path / "compiled"))
-    with pytest.raises(gpt2_convert.UnsupportedError, match="save the model without its optimizer"):
-        gpt2_convert.open(prefix)
+    for parts in ({"model": model}, {"net": model, "adam": model.optimizer}):
+        prefix = tf.train.Checkpoint(**parts).write(str(tmp_path / "compiled"))
+        with pytest.raises(gpt2_convert.UnsupportedError, match="save the model without its opt"):
+            gpt2_convert.open(prefix)
 
 
 def test_an_unknown_object_graph_is_refused_with_its_names(tf: ModuleType, tmp_path: Path) -> None:

@@ -166,7 +166,8 @@ def add_conversion(name: str, conversion: Conversion) -> None:
 
             print_conversion(report, seconds)
 
-        return print_report(EQUAL, report, show, as_json, quiet)
+        done = f"; {report.target.path} is complete{'' if no_verify else ' and verified'}"
+        return print_report(EQUAL, report, show, as_json, quiet, done)
 
     command.__doc__ = f"""Convert {conversion.summary}.
 

@@ -134,6 +134,10 @@ def print_inspection(report: InspectionReport, *, flat: bool) -> None:
     elif report.not_gpt2:
         _print_notes(out, report.notes)
         out.line("  ", ("refused", "yellow"), "   ", report.not_gpt2)
+        for problem in report.problems[1:MOST_FINDINGS]:
+            out.line("            ", problem)
+        if (left := len(report.problems) - MOST_FINDINGS) > 0:
+            out.line(f"            ... and {left:,} more; --json has them all")
     out.line("  total     ", _describe_totals(report.totals))
     out.line("")
     if report.stats is not None:

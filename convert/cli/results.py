@@ -38,12 +38,20 @@ def show_verification(report: gpt2_convert.VerificationReport, as_json: bool, qu
 
 
 def print_report(
-    code: int, report: Report, show: Callable[[], None], as_json: bool, quiet: bool
+    code: int,
+    report: Report,
+    show: Callable[[], None],
+    as_json: bool,
+    quiet: bool,
+    done: str = "",
 ) -> int:
-    """Print a report in the form that was asked for, and return the exit code."""
+    """Print a report in the form that was asked for, and return the exit code.
+
+    ``done`` is as in :func:`.print_result`.
+    """
     if as_json:
-        return print_json(report.as_json(), code)
-    return code if quiet else print_result(code, show)
+        return print_json(report.as_json(), code, done)
+    return code if quiet else print_result(code, show, done)
 
 
 @contextmanager
@@ -75,19 +83,23 @@ def reporting_failures(as_json: bool, quiet: bool) -> Iterator[None]:
         raise
     except gpt2_convert.Gpt2ConvertError as error:
         if as_json:
-            print_error_document(type(error).__name__, str(error))
+            problems = error.problems if isinstance(error, gpt2_convert.SchemaError) else ()
+            print_error_document(type(error).__name__, str(error), problems)
         raise
 
 
-def print_error_document(kind: str, message: str) -> None:
+def print_error_document(kind: str, message: str, problems: tuple[str, ...] = ()) -> None:
     """Print the JSON document of an error; its line on stderr follows."""
-    description = {"type": kind, "message": message}
+    description = {"type": kind, "message": message, "problems": problems}
     print_json({"kind": "error", "ok": False, "findings": [], "error": description}, COULD_NOT)
 
 
-def print_json(document: dict[str, Any], code: int) -> int:
-    """Print a document in ASCII, so that any name survives any terminal and pipe."""
+def print_json(document: dict[str, Any], code: int, done: str = "") -> int:
+    """Print a document in ASCII, so that any name survives any terminal and pipe.
+
+    ``done`` is as in :func:`.print_result`.
+    """
     import json
 
     text = json.dumps(document, indent=2, allow_nan=False)
-    return print_result(code, lambda: sys.stdout.write(f"{text}\n"))
+    return print_result(code, lambda: sys.stdout.write(f"{text}\n"), done)

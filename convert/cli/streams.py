@@ -62,8 +62,10 @@ def print_error(message: str) -> None:
         sys.stderr.flush()
 
 
-def print_result(code: int, write: Callable[[], object]) -> int:
+def print_result(code: int, write: Callable[[], object], done: str = "") -> int:
     """Let ``write`` fill stdout, and return the exit code: ``code`` unless it cannot be written.
+
+    ``done`` is what to add in that case, of what was done all the same.
 
     A reader that closes the pipe early, as head does, has seen enough; how the job went does not
     change by that.
@@ -77,6 +79,6 @@ def print_result(code: int, write: Callable[[], object]) -> int:
     except BrokenPipeError:
         return code
     except OSError as error:
-        print_error(f"the result could not be printed: {os_reason(error)}")
+        print_error(f"the result could not be printed: {os_reason(error)}{done}")
         return COULD_NOT
     return code

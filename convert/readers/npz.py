@@ -85,7 +85,10 @@ def open_npz(path: Path, step: int | None = None) -> RawCheckpoint:
     except Gpt2ConvertError:
         raise
     except _BROKEN as error:
-        raise FormatError(f"{path}: not a readable zip file: {clip(str(error))}") from None
+        raise FormatError(
+            f"{path}: not a readable zip file ({clip(str(error))}); it is cut short or damaged: "
+            "fetch it again"
+        ) from None
     _check_directory(archive, file)
     tensors = tuple(_open_member(archive, member, file) for member in archive.infolist())
     return RawCheckpoint(

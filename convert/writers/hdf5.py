@@ -78,8 +78,8 @@ def write(
             numpy_dtype(tensor.dtype)
         except UnsupportedError:
             raise UnsupportedError(
-                f"{quote(tensor.source_name)}: HDF5 has no native {tensor.dtype}; "
-                "safetensors holds it, or convert to another dtype"
+                f"{checkpoint.raw.where}: {quote(tensor.source_name)}: HDF5 has no native "
+                f"{tensor.dtype}; safetensors holds it, or convert to another dtype"
             ) from None
     longest = max(len(json.dumps(value)) for value in checkpoint.provenance.values())
     refuse_large(checkpoint, longest, MAX_ATTRIBUTE, "an HDF5 attribute")

@@ -56,8 +56,8 @@ def write(checkpoint: Checkpoint, path: Path, advance: Callable[[int], None]) ->
             numpy_dtype(tensor.dtype)
         except UnsupportedError as error:
             raise UnsupportedError(
-                f"{quote(tensor.source_name)}: {error}, so npz cannot hold it; safetensors can, "
-                "or cast it with --dtype float32"
+                f"{checkpoint.raw.where}: {quote(tensor.source_name)}: {error}, so npz cannot "
+                "hold it; safetensors can, or cast it with --dtype float32"
             ) from None
     keep_freed_memory()
     comment = json.dumps(checkpoint.provenance).encode()

@@ -191,7 +191,7 @@ def _named_by_checkpoint(folder: _Folder) -> str:
     elif inside.split(os.sep)[0] == os.pardir:
         raise UsageError(f"{file}: names {quote(named)}, which lies outside its folder; {choices}")
     prefix = folder.path / inside
-    if not _can_name(inside) or not (os.path.isfile(index_path(prefix)) or is_v1(prefix)):
+    if not _can_name(inside) or not (os.path.exists(index_path(prefix)) or is_v1(prefix)):
         raise SourceNotFoundError(f"{file}: names {quote(named)}, which is not here; {choices}")
     return inside
 
