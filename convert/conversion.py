@@ -85,14 +85,14 @@ def convert(
         raise UsageError(f"{writer.title} cannot be compressed with {compress!r} here")
     origin = Source(
         source,
-        source_format,
-        step,
-        scope,
-        tuple(drop),
-        n_head,
-        parse_dtype(dtype),
-        allow_overflow,
-        engine,
+        format=source_format,
+        step=step,
+        scope=scope,
+        drop=tuple(drop),
+        n_head=n_head,
+        dtype=parse_dtype(dtype),
+        allow_overflow=allow_overflow,
+        engine=engine,
     )
     witness = engine not in (None, NATIVE)
     if witness and not verify:

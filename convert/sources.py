@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .errors import FormatError, SourceNotFoundError, UnreadableError, UsageError
@@ -18,6 +19,10 @@ from .tensors import CHUNK
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import Final
+
+_MANY: Final = 1 << 16
+"""Open files: enough for two times any number of shards that was ever written."""
 
 
 class SourceFile:
@@ -100,6 +105,20 @@ class SourceFile:
         """Yield ``size`` bytes from ``offset`` in pieces of CHUNK bytes; errors as in `read`."""
         for start in range(0, size, CHUNK):
             yield self.read(offset + start, min(CHUNK, size - start), what)
+
+
+def allow_many_files() -> None:
+    """Let this process open as many files as the system allows it to.
+
+    A conversion has each shard of its source open twice, and the usual limit is 1,024 files.
+    """
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MANY if hard == resource.RLIM_INFINITY else min(hard, _MANY)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):  # then it stays as it is
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def os_reason(error: OSError) -> str:

@@ -57,6 +57,26 @@ def contents_of(arrays: Mapping[str, Array]) -> Contents:
     }
 
 
+def split_strings(tensor: LazyTensor) -> list[bytes]:
+    """The elements of a string tensor in C order: varint lengths, a checksum, then the bytes."""
+    stored = b"".join(tensor.chunks())
+    position, lengths = 0, []
+    for _ in range(tensor.size):
+        length = shift = 0
+        while stored[position] >= 0x80:
+            length |= (stored[position] & 0x7F) << shift
+            shift += 7
+            position += 1
+        lengths.append(length | stored[position] << shift)
+        position += 1
+    position += 4
+    elements: list[bytes] = []
+    for length in lengths:
+        elements.append(stored[position : position + length])
+        position += length
+    return elements
+
+
 def find_tensor(raw: RawCheckpoint, name: str) -> LazyTensor:
     return next(tensor for tensor in raw.tensors if tensor.name == name)
 

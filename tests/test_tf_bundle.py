@@ -5,14 +5,15 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import subprocess
 from typing import TYPE_CHECKING
 
 import bundles
 import contracts
 import numpy as np
 import pytest
-from console import run
-from contracts import contents, contents_of, find_tensor, no_hang
+from console import SCRIPT, run
+from contracts import contents, contents_of, find_tensor, no_hang, split_strings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
@@ -30,7 +31,6 @@ from gpt2_convert import (
 from gpt2_convert.detect import open_raw
 from gpt2_convert.readers import tf_bundle
 from gpt2_convert.readers.tf_bundle.entries import parse_entry
-from gpt2_convert.readers.tf_bundle.strings import split_strings
 from gpt2_convert.readers.tf_bundle.table import read_table
 from gpt2_convert.sources import SourceFile
 from gpt2_convert.tensors import CHUNK
@@ -127,6 +127,21 @@ def test_a_gpt2_in_three_shards_converts_to_the_same_bytes(
     gpt2_convert.convert(prefix, tmp_path / "found.npz")
     expected = (tmp_path / "expected.npz").read_bytes()
     assert (tmp_path / "found.npz").read_bytes() == expected
+
+
+def test_more_shards_than_a_process_usually_opens_are_converted(tmp_path: Path) -> None:
+    bundle = bundles.Bundle(shards=[bytearray() for _ in range(100)])
+    for number, (name, array) in enumerate(bundles.gpt2_arrays().items()):
+        bundle.add(name, array, number % 100)
+    prefix = bundle.write(tmp_path / "model.ckpt")
+    command = ["sh", "-c", 'ulimit -S -n 128; exec "$@"', "sh", SCRIPT]
+    done = subprocess.run(
+        [*command, "tf2npz", "-q", prefix, tmp_path / "out.npz"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("block_size", [200, bundles.BLOCK_SIZE])

@@ -250,6 +250,14 @@ def test_a_step_chooses_among_v1_checkpoints(tf: ModuleType, tmp_path: Path) -> 
         assert raw.tensors[0].array() == 10
 
 
+@pytest.mark.parametrize("name", ["model.ckpt", "m-5-00000-of-00001"])
+def test_a_folder_needs_no_checkpoint_file(tf: ModuleType, tmp_path: Path, name: str) -> None:
+    array = np.arange(3.0)
+    save_v1(tf, tmp_path / name, {"a": array})
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert contents(tmp_path) == contents_of({"a": array})
+
+
 def test_paths_that_are_no_utf8_are_read(tf: ModuleType, tmp_path: Path) -> None:
     array = np.arange(3.0)
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))

@@ -11,14 +11,14 @@ import bundles
 import google_crc32c
 import numpy as np
 import pytest
-from contracts import find_tensor, flip_bit
+from contracts import find_tensor, flip_bit, split_strings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tf_writers import save
 
 from gpt2_convert import ChecksumError, FormatError, UnsupportedError
 from gpt2_convert.detect import open_raw
-from gpt2_convert.readers.tf_bundle.strings import read_strings, split_strings
+from gpt2_convert.readers.tf_bundle.strings import read_strings
 from gpt2_convert.tensors import CHUNK
 
 if TYPE_CHECKING:

@@ -58,8 +58,10 @@ def print_report(
 def working(as_json: bool, quiet: bool, *, silent: bool = False) -> Iterator[Progress]:
     """Prepare the process for a job and report its failure; yield what is told of its progress."""
     from ..allocator import share_one_arena
+    from ..sources import allow_many_files
 
     share_one_arena()
+    allow_many_files()
     with reporting_failures(as_json, quiet), watching(quiet or silent) as progress:
         yield progress
 

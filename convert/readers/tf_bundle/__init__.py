@@ -36,7 +36,7 @@ from .locate import (
 )
 from .shards import Shards
 from .strings import read_strings
-from .table import MAGIC, check_blocks
+from .table import check_blocks, is_table
 from .v1 import is_v1
 
 if TYPE_CHECKING:
@@ -56,18 +56,17 @@ def recognises(path: Path) -> bool:
         # A folder of that name is where trainers of many frameworks keep their runs.
         named = CHECKPOINT in names and not (path / CHECKPOINT).is_dir()
         return named or any(
-            prefix_of_index(path / name) or prefix_of_shard(path / name) for name in names
+            prefix_of_index(path / name) or prefix_of_shard(path / name) or is_v1(path / name)
+            for name in names
         )
-    if index_path(path).is_file() or prefix_of_shard(path) or path.name == CHECKPOINT:
+    # What has a name too long for an index may be another container.
+    if os.path.isfile(index_path(path)) or prefix_of_shard(path) or path.name == CHECKPOINT:
         return True
     if not path.is_file():
         return prefix_of_index(path) is not None or is_v1(path)
     file = SourceFile(path)
     try:
-        return (
-            file.size >= len(MAGIC)
-            and file.read(file.size - len(MAGIC), len(MAGIC), "the magic") == MAGIC
-        )
+        return is_table(file)
     finally:
         file.close()
 
@@ -92,8 +91,8 @@ def open_bundle(path: Path, step: int | None = None) -> RawCheckpoint:
         file.close()
     shards = Shards(prefix, index.num_shards)
     files = [FileInfo(str(file.path), file.size)]
-    for path, shard in zip(shards.paths, shards.files, strict=True):
-        files.append(FileInfo(str(path), shard.size if shard else None))
+    for place, shard in zip(shards.paths, shards.files, strict=True):
+        files.append(FileInfo(str(place), shard.size if shard else None))
     parts = (part for variable in index.variables for part in variable.parts)
     faults = shards.faults + shards.find_truncations(parts)
     config, companions = read_companions(prefix)

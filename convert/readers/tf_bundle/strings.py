@@ -22,13 +22,11 @@ import google_crc32c
 from ...errors import ChecksumError, FormatError
 from ...tensors import rechunk
 from .table import mask_crc
-from .wire import read_varint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Final, Literal
 
-    from ...tensors import LazyTensor
     from .shards import Cursor
 
 _PIECE: Final = 1 << 16
@@ -44,21 +42,6 @@ def read_strings(cursor: Cursor, count: int, order: Literal["little", "big"]) ->
         ChecksumError: a checksum does not match; after the last chunk.
     """
     return rechunk(_read_pieces(cursor, count, order))
-
-
-def split_strings(tensor: LazyTensor) -> list[bytes]:
-    """Read a string tensor into memory and return its elements in C order; raises as its chunks."""
-    stored = b"".join(tensor.chunks())
-    position, lengths = 0, []
-    for _ in range(tensor.size):
-        length, position = read_varint(stored, position, tensor.name)
-        lengths.append(length)
-    position += _CHECKSUM_SIZE
-    elements: list[bytes] = []
-    for length in lengths:
-        elements.append(stored[position : position + length])
-        position += length
-    return elements
 
 
 def _read_pieces(cursor: Cursor, count: int, order: Literal["little", "big"]) -> Iterator[bytes]:

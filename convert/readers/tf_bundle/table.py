@@ -87,6 +87,12 @@ def read_table(file: SourceFile) -> Iterator[tuple[bytes, bytes]]:
             )
 
 
+def is_table(file: SourceFile) -> bool:
+    """Whether a file ends as tables do."""
+    at = file.size - len(MAGIC)
+    return at >= 0 and file.read(at, len(MAGIC), "the magic") == MAGIC
+
+
 def list_blocks(file: SourceFile) -> Iterator[tuple[bytes, tuple[int, int]]]:
     """Yield the bound and the handle, (offset, size) in bytes, of every data block of a table.
 
