@@ -15,15 +15,21 @@ from .errors import (
     UnsupportedError,
     UsageError,
 )
+from .quoting import quote_some
 from .readers import READERS
 from .readers.engines import NATIVE, DeclinedError
 from .sources import SourceFile, os_reason
 from .strangers import explain_file, explain_folder
 
 if TYPE_CHECKING:
+    from typing import Final
+
     from .checkpoint import RawCheckpoint
     from .readers import Reader
     from .readers.engines import Engine
+
+_MOST_FOLDERS: Final = 100
+"""Folders that are looked into where the one that was named holds no checkpoint."""
 
 
 def open_raw(
@@ -130,18 +136,28 @@ def _explain(path: Path) -> Gpt2ConvertError:
     """Return the error for a path that no reader recognises."""
     known = ", ".join(reader.title for reader in READERS.values())
     if path.is_dir():
-        for each in sorted(path.iterdir()):
-            if each.is_file() and any(reader.recognises(each) for reader in READERS.values()):
+        entries = sorted(path.iterdir())
+        for each in entries:
+            if each.is_file() and _is_recognised(each):
                 return SourceNotFoundError(f"{path}: holds {each.name!r}; name that file")
-        return explain_folder(path) or SourceNotFoundError(
-            f"{path}: no checkpoint in this folder; known are: {known}"
-        )
+        if stranger := explain_folder(path):
+            return stranger
+        folders = [each.name for each in entries if each.is_dir()][:_MOST_FOLDERS]
+        found = [name for name in folders if _is_recognised(path / name)]
+        way = f"there is one in {quote_some(found)}; name that" if found else f"known are: {known}"
+        return SourceNotFoundError(f"{path}: no checkpoint in this folder; {way}")
     file = SourceFile(path)
     try:
-        stranger = explain_file(file)
+        unknown = explain_file(file)
         head = file.read(0, min(file.size, 8), "the magic")
     finally:
         file.close()
-    return stranger or FormatError(
-        f"{path}: starts with {head!r}, unknown here; known are: {known}"
-    )
+    return unknown or FormatError(f"{path}: starts with {head!r}, unknown here; known are: {known}")
+
+
+def _is_recognised(path: Path) -> bool:
+    """Whether a reader may open what is there; what cannot be listed or read is nobody's."""
+    try:
+        return any(reader.recognises(path) for reader in READERS.values())
+    except (Gpt2ConvertError, OSError):
+        return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import bundles
@@ -208,6 +209,19 @@ def test_a_folder_of_one_archive_is_answered_with_its_name(
     gpt2_convert.convert("tiny", "artefacts/gpt2.npz")
     assert run(["inspect", "artefacts"]) == 2
     assert "holds 'gpt2.npz'; name that file" in capsys.readouterr().err
+
+
+def test_a_folder_of_runs_is_answered_with_those_that_hold_a_checkpoint(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("step-1", "step-2", "logs"):
+        (place / "runs" / name).mkdir(parents=True)
+    (place / "runs" / "logs" / "events").write_bytes(b"some")
+    gpt2_convert.convert("tiny", "runs/step-1", to="hf")
+    shutil.copytree("tiny", "runs/step-2", dirs_exist_ok=True)
+    assert run(["inspect", "runs"]) == 2
+    said = capsys.readouterr().err
+    assert said.endswith("in this folder; there is one in 'step-1', 'step-2'; name that\n")
 
 
 def test_a_difference_in_dtype_says_how_to_compare(
