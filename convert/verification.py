@@ -59,7 +59,7 @@ def verify(
     ``dtype`` casts the source before it is compared, as a conversion with that dtype does. Values
     count as equal where ``|source - target| <= atol + rtol * |source|``; by default every bit
     counts. ``engine`` reads the source, as in :func:`.open`: with "tensorflow" TensorFlow is the
-    witness, and no line of the native reader is trusted.
+    witness, and no name, shape or value is taken from the native reader.
 
     Raises:
         Gpt2ConvertError: one of the two cannot be read, or the source is no GPT-2. Differences

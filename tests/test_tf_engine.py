@@ -64,23 +64,24 @@ FAILED_CHECK = (
 """What absl prints before it aborts."""
 
 STALLED = """
-import os, sys
+import os, sys, threading
 import gpt2_convert.cli
 from gpt2_convert.readers import tf_engine
 
 def stall(connection, place, **request):
-    if request["do"] == "read" and data:
-        path = data.pop()
-        os.unlink(path)
-        os.mkfifo(path)
-        os.write(1, b"%d\\n" % connection._process._popen.pid)
+    with lock:
+        if request["do"] == "read" and data:
+            path = data.pop()
+            os.unlink(path)
+            os.mkfifo(path)
+            os.write(1, b"%d\\n" % connection._process._popen.pid)
     return ask(connection, place, **request)
 
-data = [sys.argv.pop(1)]
+lock, data = threading.Lock(), [sys.argv.pop(1)]
 ask, tf_engine._ask = tf_engine._ask, stall
 gpt2_convert.cli.main()
 """
-"""The program, which puts a named pipe in the place of a data file once TensorFlow is to read it,
+"""The program, which puts a named pipe in the place of a data file before TensorFlow is to read it,
 and prints the number of the process that will wait there for ever."""
 
 

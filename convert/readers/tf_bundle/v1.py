@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import Gpt2ConvertError
 from ...sources import SourceFile
-from .table import MAGIC, list_blocks
+from .table import is_table, list_blocks
 from .wire import read_varint
 
 if TYPE_CHECKING:
@@ -75,9 +75,7 @@ def is_v1(prefix: Path) -> bool:
 def _has_meta(path: Path) -> bool:
     file = SourceFile(path)
     try:
-        if file.size < len(MAGIC) or (
-            file.read(file.size - len(MAGIC), len(MAGIC), "the magic") != MAGIC
-        ):
+        if not is_table(file):
             return False
         where = str(path)
         for _, (offset, size) in list_blocks(file):
