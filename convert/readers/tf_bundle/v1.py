@@ -67,7 +67,8 @@ def is_v1(prefix: Path) -> bool:
     """Whether a V1 checkpoint has that name, by the magic and the first entry of its first file."""
     try:
         files = list_files(prefix)
-        return any(_has_meta(path) for path in files[:1])
+        # Opening a device may do something to it.
+        return any(os.path.isfile(path) and _has_meta(path) for path in files[:1])
     except Gpt2ConvertError:
         return False
 
