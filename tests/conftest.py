@@ -54,3 +54,8 @@ def tf() -> ModuleType:
         warnings.simplefilter("ignore")  # its imports warn, which is not ours to mend
         import tensorflow
     return tensorflow
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what needs TensorFlow last: it makes this process large, and each fork of it slow."""
+    items.sort(key=lambda item: "tf" in getattr(item, "fixturenames", ()))
