@@ -94,13 +94,13 @@ def convert(
         allow_overflow=allow_overflow,
         engine=engine,
     )
-    witness = engine not in (None, NATIVE)
+    witness = None if engine == NATIVE else engine
     if witness and not verify:
-        raise UsageError(f"the engine {engine} reads the source for the proof, which is waived")
+        raise UsageError(f"the engine {witness} reads the source for the proof, which is waived")
     watch = progress or ignore_progress
     with (replace(origin, engine=None) if witness else origin).open() as checkpoint:
-        if engine is not None and witness:
-            find_engine(checkpoint.format, engine, checkpoint.raw.where)  # sooner than at the end
+        if witness:
+            find_engine(checkpoint.format, witness, checkpoint.raw.where)  # sooner than at the end
         totals = sum_up(list(checkpoint.values()))
         verification = None
         with _landing(target, writer, checkpoint, force=force) as partial:
