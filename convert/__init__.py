@@ -16,10 +16,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .casting import CastLoss
-    from .checkpoint import Checkpoint, Dropped, FileInfo, HParams
-    from .conversion import convert
-    from .digests import DigestReport, TensorDigest, digest
+    from .api.convert import convert
+    from .api.digest import DigestReport, TensorDigest, digest
+    from .api.inspect import inspect
+    from .api.open import open  # noqa: A004 - gpt2_convert.open, as gzip.open
+    from .api.picogpt import load_gpt2_params_from_tf_ckpt
+    from .checkpoint.canonical import Checkpoint, Dropped, FileInfo, HParams
+    from .checkpoint.params import (
+        AttentionParams,
+        BlockParams,
+        LayerNormParams,
+        LinearParams,
+        MLPParams,
+        ModelParams,
+    )
+    from .compare.checkpoints import verify
     from .errors import (
         CastError,
         ChecksumError,
@@ -34,39 +45,35 @@ if TYPE_CHECKING:
         UsageError,
         VerificationError,
     )
-    from .inspection import inspect
-    from .opening import open  # noqa: A004 - gpt2_convert.open, as gzip.open
-    from .params import (
-        AttentionParams,
-        BlockParams,
-        LayerNormParams,
-        LinearParams,
-        MLPParams,
-        ModelParams,
+    from .reports.verification import (
+        ConversionReport,
+        Finding,
+        InspectionReport,
+        Kind,
+        VerificationReport,
     )
-    from .picogpt import load_gpt2_params_from_tf_ckpt
-    from .report import ConversionReport, Finding, InspectionReport, Kind, VerificationReport
-    from .stats import TensorStats
-    from .tensors import DType, LazyTensor
-    from .tolerance import Tolerance
-    from .verification import verify
+    from .tensors.casting import CastLoss
+    from .tensors.stats import TensorStats
+    from .tensors.tensor import DType, LazyTensor
+    from .tensors.tolerance import Tolerance
 
 _HOMES = {
-    "casting": "CastLoss",
-    "checkpoint": "Checkpoint Dropped FileInfo HParams",
-    "conversion": "convert",
-    "digests": "DigestReport TensorDigest digest",
+    "api.convert": "convert",
+    "api.digest": "DigestReport TensorDigest digest",
+    "api.inspect": "inspect",
+    "api.open": "open",
+    "api.picogpt": "load_gpt2_params_from_tf_ckpt",
+    "checkpoint.canonical": "Checkpoint Dropped FileInfo HParams",
+    "checkpoint.params": "AttentionParams BlockParams LayerNormParams LinearParams MLPParams"
+    " ModelParams",
+    "compare.checkpoints": "verify",
     "errors": "CastError ChecksumError FormatError Gpt2ConvertError SchemaError SourceNotFoundError"
     " TargetError TargetExistsError UnreadableError UnsupportedError UsageError VerificationError",
-    "inspection": "inspect",
-    "opening": "open",
-    "params": "AttentionParams BlockParams LayerNormParams LinearParams MLPParams ModelParams",
-    "picogpt": "load_gpt2_params_from_tf_ckpt",
-    "report": "ConversionReport Finding InspectionReport Kind VerificationReport",
-    "stats": "TensorStats",
-    "tensors": "DType LazyTensor",
-    "tolerance": "Tolerance",
-    "verification": "verify",
+    "reports.verification": "ConversionReport Finding InspectionReport Kind VerificationReport",
+    "tensors.casting": "CastLoss",
+    "tensors.stats": "TensorStats",
+    "tensors.tensor": "DType LazyTensor",
+    "tensors.tolerance": "Tolerance",
 }
 """The modules, and the names that each gives to this one."""
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .report import VerificationReport
+    from .reports.verification import VerificationReport
 
 
 class Gpt2ConvertError(Exception):

@@ -26,8 +26,8 @@ import bundles
 import numpy as np
 from measure import measure
 
-from gpt2_convert.detect import open_raw
-from gpt2_convert.writers.safetensors import write_tensors
+from gpt2_convert.formats.detect import open_raw
+from gpt2_convert.formats.safetensors.writer import write_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,9 +18,9 @@ import pytest
 
 import gpt2_convert
 from gpt2_convert import ChecksumError, Gpt2ConvertError, UnsupportedError
-from gpt2_convert.detect import open_raw
-from gpt2_convert.readers import limits
-from gpt2_convert.tensors import CHUNK
+from gpt2_convert.formats import limits
+from gpt2_convert.formats.detect import open_raw
+from gpt2_convert.tensors.tensor import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from gpt2_convert.checkpoint import RawCheckpoint
-    from gpt2_convert.tensors import LazyTensor
+    from gpt2_convert.checkpoint.canonical import RawCheckpoint
+    from gpt2_convert.tensors.tensor import LazyTensor
 
     Array = np.ndarray[Any, Any]
     Contents = dict[str, tuple[str, tuple[int, ...], bytes]]

@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 
 from gpt2_convert import DType
-from gpt2_convert.floats import cast
+from gpt2_convert.tensors.floats import cast
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import bundles
 import numpy as np
 
-from gpt2_convert.checkpoint import RawCheckpoint, RawConfig
-from gpt2_convert.tensors import CHUNK, DType, LazyTensor
+from gpt2_convert.checkpoint.canonical import RawCheckpoint, RawConfig
+from gpt2_convert.tensors.tensor import CHUNK, DType, LazyTensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -21,9 +21,9 @@ import pytest
 from mishaps import at, ordinary_user
 
 import gpt2_convert
-from gpt2_convert import atomic
 from gpt2_convert.cli.commands import run
-from gpt2_convert.writers import WRITERS
+from gpt2_convert.formats.writers import WRITERS
+from gpt2_convert.io import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,8 +23,8 @@ from mishaps import at, ordinary_user
 from safetensors.numpy import load_file
 
 import gpt2_convert
-from gpt2_convert import atomic_folder
-from gpt2_convert.writers import WRITERS
+from gpt2_convert.formats.writers import WRITERS
+from gpt2_convert.io import atomic_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,10 +16,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gpt2_convert import ChecksumError, DType, FormatError, UnsupportedError, UsageError
-from gpt2_convert.adoption import adopt
-from gpt2_convert.casting import CastLoss, cast_checkpoint
 from gpt2_convert.errors import CastError
-from gpt2_convert.tensors import CHUNK, LazyTensor, rechunk
+from gpt2_convert.model.adopt import adopt
+from gpt2_convert.tensors.casting import CastLoss, cast_checkpoint
+from gpt2_convert.tensors.tensor import CHUNK, LazyTensor, rechunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,7 +148,7 @@ def test_pieces_of_any_sizes_are_cut_into_chunks(sizes: list[int], fails: bool) 
 
     found: list[bytes] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gpt2_convert.tensors.CHUNK", 8)
+        patch.setattr("gpt2_convert.tensors.tensor.CHUNK", 8)
         if fails:
             with pytest.raises(ChecksumError, match="wrong"):
                 found.extend(rechunk(read()))

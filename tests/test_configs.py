@@ -16,11 +16,11 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 import gpt2_convert
-from gpt2_convert.adoption import adopt
+from gpt2_convert.compare.checkpoints import compare
 from gpt2_convert.errors import FormatError, SchemaError, UnsupportedError
-from gpt2_convert.report import Kind
-from gpt2_convert.schema_file import parse_family
-from gpt2_convert.verification import compare
+from gpt2_convert.model.adopt import adopt
+from gpt2_convert.model.schema import parse_family
+from gpt2_convert.reports.verification import Kind
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gpt2_convert
-from gpt2_convert.crc32 import crc32, load_zipfile
+from gpt2_convert.formats.npz.crc32 import crc32, load_zipfile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,8 +38,8 @@ def test_without_isal_the_archive_has_the_same_bytes(tiny: Path, tmp_path: Path)
     program = (
         "import sys\n"
         "sys.modules['isal'] = None\n"
-        "import gpt2_convert, gpt2_convert.crc32, zlib\n"
-        "assert gpt2_convert.crc32.crc32 is zlib.crc32\n"
+        "import gpt2_convert, gpt2_convert.formats.npz.crc32, zlib\n"
+        "assert gpt2_convert.formats.npz.crc32.crc32 is zlib.crc32\n"
         "gpt2_convert.convert(*sys.argv[1:])\n"
     )
     subprocess.run([sys.executable, "-c", program, tiny, without], check=True)

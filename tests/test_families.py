@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import raws
 
-from gpt2_convert.adoption import adopt
 from gpt2_convert.errors import FormatError, SchemaError
-from gpt2_convert.matching import match
-from gpt2_convert.schema_file import load_family, parse_family
+from gpt2_convert.model.adopt import adopt
+from gpt2_convert.model.names import match
+from gpt2_convert.model.schema import load_family, parse_family
 
 if TYPE_CHECKING:
     from typing import Any

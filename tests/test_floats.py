@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gpt2_convert import DType
-from gpt2_convert.floats import cast
+from gpt2_convert.tensors.floats import cast
 
 if TYPE_CHECKING:
     from typing import Any

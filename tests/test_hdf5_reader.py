@@ -23,17 +23,17 @@ from h5py import h5d, h5p, h5s, h5t
 from measure import measure
 
 import gpt2_convert
-from gpt2_convert.readers.hdf5 import open_hdf5, recognises
-from gpt2_convert.readers.hdf5.datasets import split
-from gpt2_convert.readers.hdf5.library import translate_errors
-from gpt2_convert.sources import SourceFile
-from gpt2_convert.tensors import CHUNK
+from gpt2_convert.formats.hdf5.datasets import split
+from gpt2_convert.formats.hdf5.file import translate_errors
+from gpt2_convert.formats.hdf5.reader import open_hdf5, recognises
+from gpt2_convert.io.source import SourceFile
+from gpt2_convert.tensors.tensor import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from gpt2_convert.checkpoint import RawCheckpoint
+    from gpt2_convert.checkpoint.canonical import RawCheckpoint
 
     Make = Callable[[h5py.File], object]
 
@@ -610,7 +610,7 @@ def test_a_bomb_takes_no_memory(tmp_path: Path) -> None:
     path = make(tmp_path / "m.h5", fill)
     program = (
         "import sys, pathlib, gpt2_convert\n"
-        "from gpt2_convert.readers.hdf5 import open_hdf5\n"
+        "from gpt2_convert.formats.hdf5.reader import open_hdf5\n"
         "with open_hdf5(pathlib.Path(sys.argv[1])) as raw:\n"
         "    raw.tensors[0].array()\n"
     )

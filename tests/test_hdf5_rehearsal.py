@@ -16,8 +16,8 @@ from console import PATIENCE
 from corpus import CASES
 
 import gpt2_convert
-from gpt2_convert.readers.hdf5 import rehearsal
-from gpt2_convert.readers.hdf5.rehearsal import rehearse
+from gpt2_convert.formats.hdf5 import rehearsal
+from gpt2_convert.formats.hdf5.rehearsal import rehearse
 
 
 def children() -> set[str]:

@@ -17,7 +17,7 @@ import raws
 from measure import measure
 
 import gpt2_convert
-from gpt2_convert.writers import hdf5
+from gpt2_convert.formats.hdf5 import writer as hdf5
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ import raws
 from safetensors.numpy import save_file
 
 import gpt2_convert
-from gpt2_convert.adoption import adopt, untie
+from gpt2_convert.model.adopt import adopt, untie
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,8 +17,8 @@ import pytest
 from console import PATIENCE, SCRIPT, finish, start_held
 
 import gpt2_convert
-from gpt2_convert.read_ahead import DEPTH, read_ahead
-from gpt2_convert.tensors import DType, LazyTensor
+from gpt2_convert.tensors.read_ahead import DEPTH, read_ahead
+from gpt2_convert.tensors.tensor import DType, LazyTensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -205,7 +205,7 @@ def test_ignored_signal_stays_ignored(number: int, tiny: Path, place: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "module", ["gpt2_convert.cli.commands", "click", "numpy", "gpt2_convert.cli.display"]
+    "module", ["gpt2_convert.cli.commands", "click", "numpy", "gpt2_convert.reports.text"]
 )
 def test_ctrl_c_while_modules_are_imported_is_one_line(
     module: str, tiny: Path, place: Path

@@ -15,8 +15,8 @@ import pytest
 
 import gpt2_convert
 from gpt2_convert.cli.commands import run
-from gpt2_convert.readers import READERS
-from gpt2_convert.writers import WRITERS
+from gpt2_convert.formats.readers import READERS
+from gpt2_convert.formats.writers import WRITERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -19,7 +19,7 @@ from contracts import find_bytes
 from safetensors.numpy import load_file, save_file
 
 import gpt2_convert
-from gpt2_convert.report import Kind
+from gpt2_convert.reports.verification import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

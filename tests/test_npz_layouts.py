@@ -10,7 +10,7 @@ import pytest
 import raws
 
 import gpt2_convert
-from gpt2_convert.schema_file import load_family
+from gpt2_convert.model.schema import load_family
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,10 +15,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 import gpt2_convert
-from gpt2_convert.detect import open_raw
-from gpt2_convert.opening import refuse_faults
-from gpt2_convert.readers import safetensors as reader
-from gpt2_convert.readers.safetensors import witness
+from gpt2_convert.api.open import refuse_faults
+from gpt2_convert.formats.detect import open_raw
+from gpt2_convert.formats.safetensors import cross_check as witness
+from gpt2_convert.formats.safetensors import reader as reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

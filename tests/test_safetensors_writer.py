@@ -15,8 +15,8 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save, save_file
 
 import gpt2_convert
-from gpt2_convert.tensors import CHUNK, DType, LazyTensor
-from gpt2_convert.writers.safetensors import write_tensors
+from gpt2_convert.formats.safetensors.writer import write_tensors
+from gpt2_convert.tensors.tensor import CHUNK, DType, LazyTensor
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,11 +12,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import gpt2_convert
-from gpt2_convert.adoption import adopt
 from gpt2_convert.errors import SchemaError, UsageError
-from gpt2_convert.matching import match
-from gpt2_convert.schema_file import load_family
-from gpt2_convert.scopes import find_scopes
+from gpt2_convert.model.adopt import adopt
+from gpt2_convert.model.names import match
+from gpt2_convert.model.schema import load_family
+from gpt2_convert.model.scopes import find_scopes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

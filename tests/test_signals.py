@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from console import PATIENCE
 
-from gpt2_convert.signals import hold_signals
+from gpt2_convert.io.signals import hold_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,9 +18,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gpt2_convert import ChecksumError, DType, FormatError
-from gpt2_convert.cli.histogram import LEVELS, draw_histogram
-from gpt2_convert.stats import BINS, TensorStats, compute_stats
-from gpt2_convert.tensors import CHUNK, LazyTensor
+from gpt2_convert.reports.histogram import LEVELS, draw_histogram
+from gpt2_convert.tensors.stats import BINS, TensorStats, compute_stats
+from gpt2_convert.tensors.tensor import CHUNK, LazyTensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

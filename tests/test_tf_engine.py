@@ -37,12 +37,14 @@ from gpt2_convert import (
     VerificationError,
 )
 from gpt2_convert.cli.commands import run
-from gpt2_convert.detect import open_raw
-from gpt2_convert.readers import READERS, tf_bundle, tf_engine
-from gpt2_convert.readers.tf_bundle import table
-from gpt2_convert.readers.tf_engine import process
-from gpt2_convert.readers.tf_engine.process import Connection
-from gpt2_convert.tensors import CHUNK
+from gpt2_convert.formats.detect import open_raw
+from gpt2_convert.formats.readers import READERS
+from gpt2_convert.formats.tensorflow import reader as tf_bundle
+from gpt2_convert.formats.tensorflow import table
+from gpt2_convert.formats.tensorflow.engine import process
+from gpt2_convert.formats.tensorflow.engine import reader as tf_engine
+from gpt2_convert.formats.tensorflow.engine.process import Connection
+from gpt2_convert.tensors.tensor import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
     from contracts import Array
     from tf_writers import Writer
 
-    from gpt2_convert.readers.tf_bundle.index import Variable
+    from gpt2_convert.formats.tensorflow.index import Variable
 
 INSTALL = "TensorFlow is not installed: pip install 'gpt2-convert[tensorflow]'"
 
@@ -66,7 +68,7 @@ FAILED_CHECK = (
 STALLED = """
 import os, sys, threading
 import gpt2_convert.cli
-from gpt2_convert.readers import tf_engine
+from gpt2_convert.formats.tensorflow.engine import reader as tf_engine
 
 def stall(connection, place, **request):
     with lock:

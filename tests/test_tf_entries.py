@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpt2_convert import DType, FormatError, Gpt2ConvertError, UnsupportedError
-from gpt2_convert.readers.tf_bundle.entries import Entry, Extent, parse_entry, parse_header
+from gpt2_convert.formats.tensorflow.entries import Entry, Extent, parse_entry, parse_header
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -12,8 +12,8 @@ from safetensors.numpy import save_file
 
 import gpt2_convert
 from gpt2_convert import FormatError, SourceNotFoundError, UnreadableError, UsageError
-from gpt2_convert.detect import open_raw
-from gpt2_convert.readers.tf_bundle.locate import latest_checkpoint
+from gpt2_convert.formats.detect import open_raw
+from gpt2_convert.formats.tensorflow.locate import latest_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable

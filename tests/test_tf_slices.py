@@ -25,10 +25,10 @@ from gpt2_convert import (
     SourceNotFoundError,
     UnsupportedError,
 )
-from gpt2_convert.detect import open_raw
-from gpt2_convert.readers.tf_bundle import assembly
-from gpt2_convert.readers.tf_bundle.shards import Cursor
-from gpt2_convert.tensors import CHUNK
+from gpt2_convert.formats.detect import open_raw
+from gpt2_convert.formats.tensorflow import assembly
+from gpt2_convert.formats.tensorflow.shards import Cursor
+from gpt2_convert.tensors.tensor import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -550,7 +550,7 @@ def test_no_change_of_an_entry_of_slices_raises_anything_but_our_errors(
 
 READ = """
 import sys
-from gpt2_convert.detect import open_raw
+from gpt2_convert.formats.detect import open_raw
 with open_raw(sys.argv[1]) as raw:
     print(sum(len(chunk) for tensor in raw.tensors for chunk in tensor.chunks()))
 """

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpt2_convert import ChecksumError, FormatError, Gpt2ConvertError
-from gpt2_convert.readers.tf_bundle import table
-from gpt2_convert.readers.tf_bundle.wire import read_fields, read_varint, signed
-from gpt2_convert.sources import SourceFile
+from gpt2_convert.formats.tensorflow import table
+from gpt2_convert.formats.tensorflow.wire import read_fields, read_varint, signed
+from gpt2_convert.io.source import SourceFile
 
 if TYPE_CHECKING:
     from pathlib import Path

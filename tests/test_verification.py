@@ -12,11 +12,11 @@ import pytest
 import raws
 
 import gpt2_convert
-from gpt2_convert.adoption import adopt
-from gpt2_convert.detect import open_raw
-from gpt2_convert.report import Kind
-from gpt2_convert.tolerance import Tolerance
-from gpt2_convert.verification import compare
+from gpt2_convert.compare.checkpoints import compare
+from gpt2_convert.formats.detect import open_raw
+from gpt2_convert.model.adopt import adopt
+from gpt2_convert.reports.verification import Kind
+from gpt2_convert.tensors.tolerance import Tolerance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gpt2_convert import Finding, VerificationReport
-    from gpt2_convert.checkpoint import RawCheckpoint
+    from gpt2_convert.checkpoint.canonical import RawCheckpoint
 
     Arrays = dict[str, np.ndarray[Any, Any]]
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gpt2_convert.write_behind import WriteBehind
+from gpt2_convert.io.write_behind import WriteBehind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

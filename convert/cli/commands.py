@@ -162,7 +162,7 @@ def add_conversion(name: str, conversion: Conversion) -> None:
             seconds = time.monotonic() - started
 
         def show() -> None:
-            from .display import print_conversion
+            from ..reports.text import print_conversion
 
             print_conversion(report, seconds)
 
@@ -219,7 +219,7 @@ def inspect(source: str, flat: bool, as_json: bool, quiet: bool, **options: Any)
         report = gpt2_convert.inspect(source, progress=progress, **options)
 
     def show() -> None:
-        from .display import print_inspection
+        from ..reports.text import print_inspection
 
         print_inspection(report, flat=flat)
 
@@ -238,7 +238,7 @@ def digest(source: str, as_json: bool, quiet: bool, **options: Any) -> int:  # n
         report = gpt2_convert.digest(source, progress=progress, **options)
 
     def show() -> None:
-        from .display import print_digests
+        from ..reports.text import print_digests
 
         print_digests(report)
         for note in report.notes:

@@ -30,7 +30,7 @@ def show_verification(report: gpt2_convert.VerificationReport, as_json: bool, qu
     """Print what a comparison found, and return the exit code that says so."""
 
     def show() -> None:
-        from .display import print_verification
+        from ..reports.text import print_verification
 
         print_verification(report)
 
@@ -57,8 +57,8 @@ def print_report(
 @contextmanager
 def working(as_json: bool, quiet: bool, *, silent: bool = False) -> Iterator[Progress]:
     """Prepare the process for a job and report its failure; yield what is told of its progress."""
-    from ..allocator import share_one_arena
-    from ..sources import allow_many_files
+    from ..io.memory import share_one_arena
+    from ..io.source import allow_many_files
 
     share_one_arena()
     allow_many_files()

@@ -70,7 +70,7 @@ def print_result(code: int, write: Callable[[], object], done: str = "") -> int:
     A reader that closes the pipe early, as head does, has seen enough; how the job went does not
     change by that.
     """
-    from ..sources import os_reason
+    from ..io.source import os_reason
     from . import COULD_NOT
 
     try:

@@ -18,15 +18,15 @@ import numpy as np
 import raws
 
 from gpt2_convert import Gpt2ConvertError
-from gpt2_convert.adoption import adopt
-from gpt2_convert.detect import open_raw
-from gpt2_convert.tensors import CHUNK
+from gpt2_convert.formats.detect import open_raw
+from gpt2_convert.model.adopt import adopt
+from gpt2_convert.tensors.tensor import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from gpt2_convert.tensors import LazyTensor
+    from gpt2_convert.tensors.tensor import LazyTensor
 
 MOST_STREAMED = 8 << 20
 """Bytes of tensors that are read for one input; a bomb may announce as much as it likes."""

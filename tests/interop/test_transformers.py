@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import gpt2_convert
-from gpt2_convert.schema_file import load_family
+from gpt2_convert.model.schema import load_family
 
 if TYPE_CHECKING:
     from pathlib import Path

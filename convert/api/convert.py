@@ -1,0 +1,214 @@
+"""A conversion: open, write beside the target, prove, rename. The target exists only after that."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..compare.checkpoints import compare
+from ..errors import UsageError, VerificationError
+from ..formats.detect import checked_path, find_engine
+from ..formats.engines import NATIVE
+from ..formats.readers import READERS
+from ..formats.writers import WRITERS
+from ..io.atomic import check_target, partial_file
+from ..io.atomic_folder import check_folder_target, partial_folder
+from ..progress import ignore_progress
+from ..reports.verification import ConversionReport, Side, sum_up
+from ..tensors.casting import CastLoss
+from .digest import DigestReport, digest_tensors
+from .open import Source, parse_dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
+    from ..checkpoint.canonical import Checkpoint
+    from ..formats.writers import Writer
+    from ..progress import Progress
+    from ..reports.verification import VerificationReport
+
+
+def convert(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    to: str | None = None,
+    source_format: str | None = None,
+    step: int | None = None,
+    scope: str | None = None,
+    drop: Sequence[str] = (),
+    n_head: int | None = None,
+    dtype: str | None = None,
+    allow_overflow: bool = False,
+    compress: str | None = None,
+    digest: bool = False,
+    force: bool = False,
+    verify: bool = True,
+    engine: str | None = None,
+    progress: Progress | None = None,
+) -> ConversionReport:
+    """Convert the checkpoint at ``source`` into the file or folder ``target``.
+
+    ``to`` is a key of WRITERS; without it the suffix of ``target`` decides. ``source_format`` is
+    the key of READERS that the source must have, if any will not do. ``step`` chooses in a folder
+    of several checkpoints, ``scope`` in a checkpoint of several models. ``drop`` are patterns
+    (``*``, ``?``) of unknown tensors to leave out.
+    ``n_head`` states the number of heads where the source does not.
+    ``dtype`` is float16, bfloat16, float32 or float64; a value that would become infinite is an
+    error unless ``allow_overflow``. ``compress`` is "gzip", for HDF5. ``digest`` adds SHA-256
+    digests to the report. ``force`` allows an existing target to be replaced. ``verify=False``
+    waives the proof. With the ``engine`` "tensorflow" the proof re-reads the source through
+    TensorFlow, so that no mistake of the native reader can be in both; see also :func:`.open`.
+    Memory stays within some tens of megabytes at any model size.
+
+    Raises:
+        TargetExistsError, TargetError: the target may not or cannot be written.
+        VerificationError: what was written differs from the source; it was discarded.
+        UnsupportedError: the target's format cannot hold what is asked for.
+        CastError: a finite value would become infinite.
+        Gpt2ConvertError: the source cannot be opened, as open() says, or read to its end. Whatever
+            is raised, the target is as it was before.
+    """
+    to = to or _format_of(os.fspath(target))
+    named_folder = os.fspath(target).endswith("/")
+    target = checked_path(target, "target")
+    if to not in WRITERS:
+        raise UsageError(f"no such format: {to!r}; there are: {', '.join(WRITERS)}")
+    writer = WRITERS[to]
+    if named_folder and not writer.folder_of:
+        raise UsageError(f"{target}/: names a folder, and {to} is one file")
+    if compress is not None and compress not in writer.compressed:
+        raise UsageError(f"{writer.title} cannot be compressed with {compress!r} here")
+    origin = Source(
+        source,
+        format=source_format,
+        step=step,
+        scope=scope,
+        drop=tuple(drop),
+        n_head=n_head,
+        dtype=parse_dtype(dtype),
+        allow_overflow=allow_overflow,
+        engine=engine,
+    )
+    witness = None if engine == NATIVE else engine
+    if witness and not verify:
+        raise UsageError(f"the engine {witness} reads the source for the proof, which is waived")
+    watch = progress or ignore_progress
+    with (replace(origin, engine=None) if witness else origin).open() as checkpoint:
+        if witness:
+            find_engine(checkpoint.format, witness, checkpoint.raw.where)  # sooner than at the end
+        totals = sum_up(list(checkpoint.values()))
+        verification = None
+        with _landing(target, writer, checkpoint, force=force) as partial:
+            _write(checkpoint, partial, writer, compress, totals.nbytes, watch)
+            if verify:
+                verification = _prove(origin, partial, target, to, watch)
+            target_nbytes = _count_bytes(partial)
+            written = Side(os.fspath(target), to)
+            digests = digest_tensors(checkpoint.values(), watch) if digest else ()
+        return ConversionReport(
+            source=Side(checkpoint.raw.where, checkpoint.format),
+            target=written,
+            target_nbytes=target_nbytes,
+            hparams=checkpoint.hparams,
+            hparams_from=checkpoint.hparams_from,
+            totals=totals,
+            mapped=tuple((tensor.source_name, name) for name, tensor in checkpoint.items()),
+            dropped=checkpoint.dropped,
+            notes=checkpoint.notes,
+            verification=verification,
+            digests=DigestReport(written, tuple(digests)) if digest else None,
+            engine=checkpoint.raw.engine,
+        )
+
+
+def _format_of(target: str) -> str:
+    """Return the format that the end of a target's name asks for."""
+    for name, writer in WRITERS.items():
+        if target.lower().endswith(writer.suffixes) or (writer.folder_of and os.path.isdir(target)):
+            return name
+    known = ", ".join(f"{writer.suffixes[0]!r} ({name})" for name, writer in WRITERS.items())
+    raise UsageError(
+        f"{target}: which format? its name ends with none of {known}; say it with --to"
+    )
+
+
+def _landing(
+    target: Path, writer: Writer, checkpoint: Checkpoint, *, force: bool
+) -> AbstractContextManager[Path]:
+    """Return the context that gives the target its name at the end, if it may be written."""
+    sources = [Path(file.path) for file in checkpoint.raw.files if file.nbytes is not None]
+    if writer.folder_of:
+        final = check_folder_target(
+            target, force=force, sources=sources, replaceable=writer.folder_of
+        )
+        return partial_folder(final, force=force, replaceable=writer.folder_of)
+    identities = set()
+    for source in sources:
+        with suppress(FileNotFoundError):  # gone meanwhile, so nothing can replace it
+            status = os.stat(source)
+            identities.add((status.st_dev, status.st_ino))
+    final = check_target(target, force=force, sources=identities)
+    return partial_file(final, force=force)
+
+
+def _write(
+    checkpoint: Checkpoint,
+    partial: Path,
+    writer: Writer,
+    compress: str | None,
+    total: int,
+    progress: Progress,
+) -> None:
+    done = 0
+
+    def advance(nbytes: int) -> None:
+        nonlocal done
+        done += nbytes
+        progress("writing", done, total)
+
+    progress("writing", 0, total)
+    if compress is None:
+        writer.write(checkpoint, partial, advance)
+    else:
+        writer.compressed[compress](checkpoint, partial, advance)
+
+
+def _count_bytes(path: Path) -> int:
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.iterdir())
+    return path.stat().st_size
+
+
+def _prove(
+    origin: Source, partial: Path, target: Path, to: str, progress: Progress
+) -> VerificationReport:
+    """Open source and target anew and compare them.
+
+    Raises:
+        VerificationError: they differ.
+    """
+    loss = CastLoss()
+    reader = READERS[WRITERS[to].reader or to]
+    with origin.open(loss) as afresh, (reader.reopen or reader.open)(partial, None) as written:
+        report = compare(
+            afresh,
+            written,
+            target_side=Side(os.fspath(target), to),
+            strict=True,
+            loss=None if origin.dtype is None else loss,
+            progress=progress,
+        )
+    if not report.ok:
+        first = report.findings[0]
+        raise VerificationError(
+            f"{target}: what was written differs from {os.fspath(origin.path)} in "
+            f"{len(report.findings)} places, first {first.tensor}: {first.message}; "
+            "it was discarded",
+            report,
+        )
+    return report

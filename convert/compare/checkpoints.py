@@ -1,0 +1,230 @@
+"""The proof: two checkpoints compared through the canonical tree, every bit of every tensor.
+
+Floating-point numbers are compared as bits: a NaN equals the same NaN, and -0.0 differs from 0.0.
+Equal tensors cost one pass; one that differs gets a second look (:mod:`.differences`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..api.open import Source, parse_dtype, refuse_faults
+from ..errors import FormatError, SchemaError, UnsupportedError
+from ..formats.detect import open_raw
+from ..model.config import read_behaviour, read_sizes
+from ..model.names import find_wrong_drops, match
+from ..model.schema import load_family
+from ..model.scopes import describe_choice
+from ..progress import ignore_progress
+from ..quoting import clip
+from ..reports.verification import Finding, Kind, Side, VerificationReport, sum_up
+from ..tensors.casting import CastLoss
+from ..tensors.tensor import same_bytes
+from ..tensors.tolerance import EXACT, Tolerance
+from .difference import Twins, describe
+from .values import compare_values
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+    from typing import Final
+
+    from ..checkpoint.canonical import Checkpoint, RawCheckpoint
+    from ..model.names import Match
+    from ..progress import Progress
+    from ..tensors.tensor import LazyTensor
+
+_WORKERS: Final = 2
+"""Threads that compare. Each reads a source and a target, so two keep four streams going."""
+
+
+def verify(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    step: int | None = None,
+    scope: str | None = None,
+    drop: Sequence[str] = (),
+    dtype: str | None = None,
+    allow_overflow: bool = False,
+    atol: float = 0.0,
+    rtol: float = 0.0,
+    engine: str | None = None,
+    progress: Progress | None = None,
+) -> VerificationReport:
+    """Compare any two checkpoints that the tool reads.
+
+    ``step`` chooses a step in a source folder that holds several, ``scope`` a model in a source
+    checkpoint that holds several; ``drop`` are patterns of unknown source tensors to leave out;
+    ``dtype`` casts the source before it is compared, as a conversion with that dtype does. Values
+    count as equal where ``|source - target| <= atol + rtol * |source|``; by default every bit
+    counts. ``engine`` reads the source, as in :func:`.open`: with "tensorflow" TensorFlow is the
+    witness, and no name, shape or value is taken from the native reader.
+
+    Raises:
+        Gpt2ConvertError: one of the two cannot be read, or the source is no GPT-2. Differences
+            are not errors; they are the report's findings.
+    """
+    origin = Source(
+        source,
+        step=step,
+        scope=scope,
+        drop=tuple(drop),
+        dtype=parse_dtype(dtype),
+        allow_overflow=allow_overflow,
+        engine=engine,
+    )
+    tolerance = Tolerance(atol, rtol)
+    loss = CastLoss() if origin.dtype else None
+    with origin.open(loss) as checkpoint, open_raw(target) as raw:
+        refuse_faults(raw)
+        return compare(checkpoint, raw, tolerance=tolerance, loss=loss, progress=progress)
+
+
+def compare(
+    source: Checkpoint,
+    target: RawCheckpoint,
+    *,
+    target_side: Side | None = None,
+    tolerance: Tolerance = EXACT,
+    loss: CastLoss | None = None,
+    strict: bool = False,
+    progress: Progress | None = None,
+) -> VerificationReport:
+    """Compare an adopted source with a target as its file spells it; see :func:`verify`.
+
+    ``strict`` is for what this tool has just written: it has to state the hparams too.
+    """
+    found = match(target, load_family())
+    if len(found.scopes) > 1 and not found.hits:
+        raise SchemaError(
+            target.where,
+            (f"{describe_choice(found.scopes)}; that is for the source, so pass it first",),
+        )
+    findings = _compare_hparams(source, target, strict)
+    findings += _find_strangers(source, found)
+    structure, pairs = _pair_up(source, found)
+    findings += structure
+    different = compare_values(
+        pairs,
+        tolerance,
+        progress or ignore_progress,
+        # The loss is one for all tensors, and made by one thread.
+        workers=_WORKERS if loss is None else 1,
+    )
+    twins = Twins(source)
+    targets = {name: stored for name, (_, stored) in found.tensors.items()}
+    findings += [describe(difference, twins, targets) for difference in different]
+    return VerificationReport(
+        source=Side(source.raw.where, source.format),
+        target=target_side or Side(target.where, target.format),
+        totals=sum_up(list(source.values())),
+        findings=tuple(findings),
+        loss=loss,
+        tolerance=tolerance,
+        engine=source.raw.engine,
+        notes=source.raw.notes,
+    )
+
+
+def _find_strangers(source: Checkpoint, found: Match) -> list[Finding]:
+    """Return what the target has and the source has not."""
+    findings = [
+        Finding(Kind.EXTRA, tensor.name, f"{list(tensor.shape)} is not in the source")
+        for tensor in found.unknown
+    ]
+    findings += [
+        Finding(Kind.EXTRA, tensor.name, text)
+        for tensor, text in find_wrong_drops(found, source.hparams.known())
+    ]
+    findings += [
+        Finding(Kind.DUPLICATE, tensor.name, "it stands twice") for tensor in found.repeated
+    ]
+    for name, (slot, stored) in found.tensors.items():
+        _, twin = found.tensors.get(slot.row.tied_to or "", (slot, None))
+        if name not in source and not (twin and _is_tied(stored, twin)):
+            text = f"{list(stored.shape)} is not in the source"
+            findings.append(Finding(Kind.EXTRA, name, text))
+    return findings
+
+
+def _is_tied(stored: LazyTensor, twin: LazyTensor) -> bool:
+    """Whether two tensors of the target are equal; damaged ones are not."""
+    try:
+        return same_bytes(stored, twin)
+    except FormatError:
+        return False
+
+
+def _pair_up(
+    source: Checkpoint, found: Match
+) -> tuple[list[Finding], list[tuple[LazyTensor, LazyTensor]]]:
+    """Return what the target lacks, or has in another shape or dtype, and the pairs that are left.
+
+    A pair is a source tensor and the target's of the same name, shape and dtype.
+    """
+    family = load_family()
+    findings: list[Finding] = []
+    pairs: list[tuple[LazyTensor, LazyTensor]] = []
+    for name, tensor in source.items():
+        if name not in found.tensors:
+            text = f"{list(tensor.shape)} {tensor.dtype} is not in the target"
+            findings.append(Finding(Kind.MISSING, name, text))
+            continue
+        slot, stored = found.tensors[name]
+        shape = family.stored_shape(slot, tensor.shape, found.spelling)
+        if stored.shape != shape:
+            found_shape = stored.shape
+            if len(shape) > len(tensor.shape) and found_shape[:1] == shape[:1]:
+                found_shape = found_shape[1:]  # conv1d's leading axis is nobody's concern here
+            findings.append(_describe_shape(name, tensor.shape, found_shape))
+        elif stored.dtype != tensor.dtype:
+            text = f"{tensor.dtype} in the source, {stored.dtype} in the target"
+            hint = f"--dtype {stored.dtype} compares with the source cast to it"
+            findings.append(
+                Finding(Kind.DTYPE, name, text, hint=hint if stored.dtype.is_floating else None)
+            )
+        else:
+            pairs.append((tensor, stored))
+    return findings, pairs
+
+
+def _compare_hparams(source: Checkpoint, target: RawCheckpoint, strict: bool) -> list[Finding]:
+    """Compare what both state: n_head and the like change the output, and no tensor shows them.
+
+    If ``strict``, the target has to state all that is known of the source.
+    """
+    family = load_family()
+    try:
+        stated = read_sizes(target, family)
+    except (FormatError, UnsupportedError) as error:
+        return [Finding(Kind.HPARAMS, "hparams", str(error))]
+    if stated is None:
+        text = "the target does not state them"
+        return [Finding(Kind.HPARAMS, "hparams", text)] if strict else []
+    if source.raw.config is None and not strict:
+        return []
+    pairs: dict[str, tuple[object, object]] = {
+        key: (value, stated.get(key))
+        for key, value in source.hparams.known().items()
+        if strict or key in stated
+    }
+    behaviour = read_behaviour(target, family)
+    pairs |= {
+        key: (value, behaviour[key]) for key, value in read_behaviour(source.raw, family).items()
+    }
+    return [
+        Finding(
+            Kind.HPARAMS,
+            key,
+            f"{clip(repr(value))} in the source, {clip(repr(other))} in the target",
+        )
+        for key, (value, other) in pairs.items()
+        if value != other
+    ]
+
+
+def _describe_shape(name: str, expected: tuple[int, ...], found: tuple[int, ...]) -> Finding:
+    hint = "transposed" if expected == found[::-1] else None
+    text = f"{list(expected)} in the source, {list(found)} in the target"
+    return Finding(Kind.SHAPE, name, text, hint=hint)

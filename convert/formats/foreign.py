@@ -1,0 +1,133 @@
+"""Files that people pass by mistake, told by their first bytes, and what to do about each.
+
+None of them is a checkpoint that a reader takes; each gets a sentence a person can act on. Readers
+ask too, because a download that went wrong keeps the name it should have had.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ..errors import FormatError, Gpt2ConvertError, SourceNotFoundError, UnsupportedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Final
+
+    from ..io.source import SourceFile
+
+_HEAD: Final = 64
+_AS_SAFETENSORS: Final = (
+    "where you trust it, load it with the program it belongs to and save it as safetensors"
+)
+PICKLE: Final = (
+    "a pickle, which can run any program when it is loaded; it is never read here: "
+    f"{_AS_SAFETENSORS}"
+)
+TORCH_ZIP: Final = (
+    "a PyTorch file (a zip file around a pickle), which can run any program when it is loaded; it "
+    f"is never read here: {_AS_SAFETENSORS}, as save_pretrained() of transformers does"
+)
+ADAPTER: Final = (
+    "a PEFT/LoRA adapter, which holds differences to a model and not the model; merge it into its "
+    "base model with merge_and_unload(), save that, and convert the result"
+)
+_MSGPACK: Final = (
+    f"a msgpack file, as Flax writes its weights, which is not read here: {_AS_SAFETENSORS}"
+)
+
+_MAGICS: Final[dict[bytes, tuple[type[Gpt2ConvertError], str]]] = {
+    b"version https://git-lfs": (
+        FormatError, "a git-LFS pointer, not the file itself; run 'git lfs pull'",
+    ),
+    b"<": (
+        FormatError,
+        "an HTML or XML page, most likely an error message saved by a download; fetch it again",
+    ),
+    b"Entry not found": (
+        FormatError,
+        "the Hugging Face Hub's answer for a file that it does not have; check the address",
+    ),
+    b"{": (
+        FormatError,
+        "a JSON text and no checkpoint; name the folder it is in, or the file of weights",
+    ),
+    b"\0" * _HEAD: (
+        FormatError, "starts with zeros only, as an interrupted download leaves it; fetch it again",
+    ),
+    b"GGUF": (
+        UnsupportedError,
+        "a GGUF file (llama.cpp), whose weights may be quantised; convert the model it was made of",
+    ),
+}  # fmt: skip
+"""What the first bytes say; white space before them does not count."""
+
+_FOLDERS: Final[dict[str, tuple[type[Gpt2ConvertError], str]]] = {
+    "adapter_config.json": (UnsupportedError, ADAPTER),
+    "adapter_model.bin": (UnsupportedError, ADAPTER),
+    "pytorch_model.bin": (UnsupportedError, TORCH_ZIP),
+    "pytorch_model.bin.index.json": (UnsupportedError, TORCH_ZIP),
+    "flax_model.msgpack": (UnsupportedError, _MSGPACK),
+    "checkpoint": (
+        SourceNotFoundError,
+        (
+            "a folder, of runs perhaps, and there is no .index file beside it; name the folder in "
+            "it that has one, such as checkpoint/run1"
+        ),
+    ),
+}
+"""What a file or folder says of the folder that it is in, where no reader finds a checkpoint."""
+
+
+def explain_file(file: SourceFile) -> Gpt2ConvertError | None:
+    """Return the error that says what ``file`` is, or None where its first bytes do not tell.
+
+    Raises:
+        UnreadableError: it cannot be read.
+    """
+    if not file.size:
+        return FormatError(f"{file.path}: an empty file; fetch it again")
+    head = file.read(0, min(file.size, _HEAD), "the magic")
+    for magic, (error, what) in _MAGICS.items():
+        if head.lstrip().startswith(magic):
+            return error(f"{file.path}: {what}")
+    if _is_torch_zip(head):
+        return UnsupportedError(f"{file.path}: {TORCH_ZIP}")
+    if _is_pickle(head):
+        return UnsupportedError(f"{file.path}: {PICKLE}")
+    if _is_msgpack(head):
+        return UnsupportedError(f"{file.path}: {_MSGPACK}")
+    return None
+
+
+def explain_folder(path: Path) -> Gpt2ConvertError | None:
+    """Return the error that says what the folder holds, or None where its names do not tell.
+
+    Raises:
+        OSError: it cannot be listed.
+    """
+    names = set(os.listdir(path))
+    for name, (error, what) in _FOLDERS.items():
+        if name in names:
+            return error(f"{path / name}: {what}")
+    return None
+
+
+def _is_torch_zip(head: bytes) -> bool:
+    """Whether it is a zip file whose first member is ``<name>/data.pkl``, as torch.save writes."""
+    size = int.from_bytes(head[26:28], "little")
+    return head.startswith(b"PK\x03\x04") and head[30 : 30 + size].endswith(b"/data.pkl")
+
+
+def _is_pickle(head: bytes) -> bool:
+    """Whether it starts with the opcode PROTO and one of the protocols that have it."""
+    return head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
+
+
+def _is_msgpack(head: bytes) -> bool:
+    """Whether it starts with a map of 1 to 15 entries whose first key is a short plain name."""
+    if len(head) < 2 or not 0x81 <= head[0] <= 0x8F or not 0xA1 <= head[1] <= 0xBF:
+        return False
+    key = head[2 : 2 + (head[1] & 0x1F)]
+    return key.isascii() and key.decode("ascii").isidentifier()

@@ -1,0 +1,158 @@
+"""A model in several safetensors files, and the index that says which tensor is in which.
+
+``<name>.safetensors.index.json`` is a JSON object, written by transformers and huggingface_hub::
+
+    {"metadata": {"total_size": 548090880},
+     "weight_map": {"wte.weight": "model-00001-of-00002.safetensors", …}}
+
+Only ``weight_map`` is read: ``total_size`` is wrong in many files, and nothing depends on it. It
+has no shapes, so the tensors of a missing shard cannot be listed.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...errors import FormatError, Gpt2ConvertError, SourceNotFoundError
+from ...io.source import SourceFile
+from ...io.strict_json import describe, parse_object
+from ..foreign import explain_file
+from ..limits import check_count
+from .header import MAX_HEADER_BYTES, read_header
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Final
+
+    from .header import Header
+
+INDEX: Final = ".safetensors.index.json"
+MAX_SHARDS: Final = 10_000
+MAX_NAME: Final = 255
+"""Characters of a file name: what any file system takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A file of the model. ``file`` and ``header`` are None where it cannot be opened or read."""
+
+    path: Path
+    file: SourceFile | None
+    header: Header | None
+
+
+def read_index(path: Path) -> dict[str, str]:
+    """Return the file name of the shard of each tensor.
+
+    Raises:
+        SourceNotFoundError, UnreadableError: the index cannot be read.
+        FormatError: it is no such index, or names a shard that is not a plain file name.
+    """
+    file = SourceFile(path)
+    try:
+        if file.size > MAX_HEADER_BYTES:
+            raise FormatError(
+                f"{path}: {file.size:,} bytes, where at most {MAX_HEADER_BYTES:,} make sense"
+            )
+        text = file.read(0, file.size, "the index")
+        if not text.lstrip().startswith(b"{"):
+            raise explain_file(file) or FormatError(f"{path}: a JSON object expected")
+    finally:
+        file.close()
+    weight_map = parse_object(text, str(path)).get("weight_map")
+    if not isinstance(weight_map, dict):
+        raise FormatError(
+            f"{path}: weight_map: an object expected, found {describe(weight_map)}; "
+            "fetch the index again"
+        )
+    for name, shard in weight_map.items():
+        if not _is_plain_name(shard):
+            raise FormatError(
+                f"{path}: {describe(name)}: the name of a file beside the index expected, found "
+                f"{describe(shard)}; nothing else is opened"
+            )
+    if len(set(weight_map.values())) > MAX_SHARDS:
+        raise FormatError(f"{path}: names more than {MAX_SHARDS:,} shards")
+    return weight_map
+
+
+def _is_plain_name(shard: object) -> bool:
+    return (
+        isinstance(shard, str)
+        and len(shard) <= MAX_NAME
+        and shard not in ("", os.curdir, os.pardir)
+        and not any(char in shard for char in "/\\:")
+        and shard.isprintable()
+    )
+
+
+def open_shards(
+    path: Path, weight_map: dict[str, str]
+) -> tuple[list[Shard], list[Gpt2ConvertError]]:
+    """Open the shards beside the index at ``path``, in the order of their names.
+
+    What is wrong with a shard, or between it and the index, is a fault and no exception, so that
+    the rest can be listed.
+
+    Raises:
+        UnsupportedError: they have too many tensors together.
+    """
+    named: dict[str, set[str]] = {shard: set() for shard in weight_map.values()}
+    for name, shard_name in weight_map.items():
+        named[shard_name].add(name)
+    shards: list[Shard] = []
+    faults: list[Gpt2ConvertError] = []
+    count = 0
+    for shard_name in sorted(named):
+        shard_path = path.with_name(shard_name)
+        file = header = None
+        try:
+            file = SourceFile(shard_path)
+            header = read_header(file)
+        except SourceNotFoundError:
+            faults.append(
+                SourceNotFoundError(
+                    f"{shard_path}: missing: the index has {_count(len(named[shard_name]))} in it; "
+                    "put it beside the index"
+                )
+            )
+        except Gpt2ConvertError as error:
+            faults.append(error)
+        else:
+            faults += _compare(path, shard_name, named[shard_name], header)
+            count += len(header.entries)
+        check_count(count, str(path))
+        shards.append(Shard(shard_path, file, header))
+    return shards, faults
+
+
+def _compare(index: Path, shard_name: str, named: set[str], header: Header) -> list[FormatError]:
+    """Return what the index says of a shard and the shard does not, and the reverse."""
+    faults: list[FormatError] = [header.fault] if header.fault else []
+    stored = {entry.name for entry in header.entries}
+    place = f"{index.with_name(shard_name)}"
+    if absent := sorted(named - stored):
+        faults.append(
+            FormatError(
+                f"{place}: has no {describe(absent[0])}, which {index.name} puts there"
+                f"{_more(absent)}; fetch both again"
+            )
+        )
+    if stray := sorted(stored - named):
+        faults.append(
+            FormatError(
+                f"{place}: has {describe(stray[0])}, which {index.name} does not put there"
+                f"{_more(stray)}; fetch both again"
+            )
+        )
+    return faults
+
+
+def _more(names: list[str]) -> str:
+    return f" (and {len(names) - 1:,} more)" if len(names) > 1 else ""
+
+
+def _count(tensors: int) -> str:
+    return "1 tensor" if tensors == 1 else f"{tensors:,} tensors"

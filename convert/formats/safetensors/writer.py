@@ -1,0 +1,89 @@
+"""safetensors, streamed: see :mod:`gpt2_convert.formats.safetensors.header` for the layout.
+
+The bytes are those that the official library writes for the same tensors and metadata: sorted by
+dtype, the widest first, and then by name; the header compact and ended with spaces to a multiple of
+8 bytes. A checkpoint's tensors have their canonical names, and the metadata is the one key
+``gpt2-convert``: :attr:`Checkpoint.provenance` as compact JSON, its keys sorted. One, because the
+library writes two or more in random order, and could not be compared with.
+
+Limits: complex128 and TensorFlow's strings have no name in the format.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from ...errors import UnsupportedError
+from ...quoting import quote
+from ...tensors.read_ahead import read_ahead
+from .header import CODES, LENGTH_BYTES, MAX_HEADER_BYTES, METADATA
+from .reader import NAME, PROVENANCE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+    from typing import Final
+
+    from ...checkpoint.canonical import Checkpoint
+    from ...tensors.tensor import LazyTensor
+
+__all__ = ["NAME", "write", "write_tensors"]
+
+_ALIGNMENT: Final = 8
+_RANK: Final = {dtype: rank for rank, dtype in enumerate(CODES)}
+
+
+def write(checkpoint: Checkpoint, path: Path, advance: Callable[[int], None]) -> None:
+    """Write every tensor of ``checkpoint`` into the file at ``path``.
+
+    ``advance`` is called with the number of tensor bytes after each chunk.
+
+    Raises:
+        UnsupportedError: a tensor is of a dtype that the format does not have.
+        Gpt2ConvertError: a tensor cannot be read.
+        OSError: the file cannot be written.
+    """
+    provenance = json.dumps(checkpoint.provenance, sort_keys=True, separators=(",", ":"))
+    write_tensors(checkpoint.tensors, {PROVENANCE: provenance}, path, advance)
+
+
+def write_tensors(
+    tensors: Mapping[str, LazyTensor],
+    metadata: Mapping[str, str],
+    path: Path,
+    advance: Callable[[int], None],
+) -> None:
+    """Write ``tensors`` under the names that the mapping gives them; otherwise as :func:`write`."""
+    for tensor in tensors.values():
+        if tensor.dtype not in CODES:
+            raise UnsupportedError(
+                f"{quote(tensor.source_name)}: safetensors has no {tensor.dtype} dtype"
+            )
+    names = sorted(tensors, key=lambda name: (-_RANK[tensors[name].dtype], name))
+    ordered = {name: tensors[name] for name in names}
+    with path.open("wb") as file:
+        file.write(_header(ordered, metadata))
+        for _, chunks in read_ahead(ordered.values()):
+            for chunk in chunks:
+                file.write(chunk)
+                advance(len(chunk))
+
+
+def _header(tensors: Mapping[str, LazyTensor], metadata: Mapping[str, str]) -> bytes:
+    """Return the header and, before it, its length."""
+    fields: dict[str, object] = {METADATA: dict(metadata)} if metadata else {}
+    offset = 0
+    for name, tensor in tensors.items():
+        end = offset + tensor.nbytes
+        code = CODES[tensor.dtype]
+        fields[name] = {"dtype": code, "shape": tensor.shape, "data_offsets": [offset, end]}
+        offset = end
+    try:
+        text = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError as error:
+        raise UnsupportedError(f"a name is not Unicode, as safetensors wants it: {error}") from None
+    text += b" " * (-len(text) % _ALIGNMENT)
+    if len(text) > MAX_HEADER_BYTES:
+        raise UnsupportedError(f"a safetensors header of {len(text):,} bytes, which none may have")
+    return len(text).to_bytes(LENGTH_BYTES, "little") + text

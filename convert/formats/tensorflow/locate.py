@@ -1,0 +1,233 @@
+"""From what people pass to the prefix of a bundle.
+
+Accepted: a directory, the prefix, the ``.index``, one of the ``.data-XXXXX-of-YYYYY`` files, and
+the text file ``checkpoint``. That file is a text-format proto (checkpoint_state.proto)::
+
+    model_checkpoint_path: "model.ckpt-2000"
+    all_model_checkpoint_paths: "model.ckpt-1000"
+
+Its strings are quoted with " or ' and escaped as in C. Paths in it are relative to its folder or
+absolute. An absolute path usually names a folder of the machine that trained the model; a bundle
+of that name beside the ``checkpoint`` file is meant then. A relative path that climbs out of the
+folder is refused.
+
+A V1 checkpoint (:mod:`.v1`) has no index, and its file, or the pattern of its files, is the prefix.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...checkpoint.canonical import FileInfo, RawConfig
+from ...errors import FormatError, SourceNotFoundError, UnreadableError, UsageError
+from ...io.source import os_reason, read_small
+from ...quoting import quote
+from .v1 import is_v1, whole_name
+
+if TYPE_CHECKING:
+    from typing import Final
+
+CHECKPOINT: Final = "checkpoint"
+INDEX: Final = ".index"
+MAX_CHECKPOINT_BYTES: Final = 1 << 20
+HPARAMS: Final = "hparams.json"
+MAX_HPARAMS_BYTES: Final = 1 << 20
+_STRING: Final = re.compile(rb"""(["'])((?:(?!\1)[^\\]|\\.)*)\1""")
+_ESCAPE: Final = re.compile(rb"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|(.?))", re.DOTALL)
+_ESCAPES: Final = dict(
+    zip(
+        (bytes([c]) for c in b"nrtabfv\\'\"?"),
+        (bytes([c]) for c in b"\n\r\t\a\b\f\v\\'\"?"),
+        strict=True,
+    )
+)
+
+
+def shard_path(prefix: Path, shard: int, num_shards: int) -> Path:
+    """Return the path of a data file."""
+    return prefix.with_name(f"{prefix.name}.data-{shard:05d}-of-{num_shards:05d}")
+
+
+def index_path(prefix: Path) -> Path:
+    """Return the path of the index file."""
+    return prefix.with_name(prefix.name + INDEX)
+
+
+def prefix_of_index(path: Path) -> Path | None:
+    """Return the prefix if ``path`` is named like an index file."""
+    stem = path.name.removesuffix(INDEX)
+    return path.with_name(stem) if stem != path.name and _can_name(stem) else None
+
+
+def prefix_of_shard(path: Path) -> Path | None:
+    """Return the prefix if ``path`` is named like a data file."""
+    stem, _, suffix = path.name.rpartition(".data-")
+    shard, _, count = suffix.partition("-of-")
+    if _can_name(stem) and len(shard) == len(count) == 5 and (shard + count).isdigit():
+        return path.with_name(stem)
+    return None
+
+
+def list_data_files(prefix: Path) -> list[Path]:
+    """Return the files that are named like a shard of the bundle."""
+    return sorted(each for each in prefix.parent.iterdir() if prefix_of_shard(each) == prefix)
+
+
+def read_companions(prefix: Path) -> tuple[RawConfig | None, list[FileInfo]]:
+    """Return what hparams.json beside a checkpoint states, and the files beside it that are its.
+
+    Raises:
+        UnreadableError, FormatError: hparams.json cannot be read, or is too long to be one.
+    """
+    files: list[FileInfo] = []
+    config = None
+    config_path = prefix.with_name(HPARAMS)
+    if config_path.exists():
+        config = RawConfig(str(config_path), read_small(config_path, MAX_HPARAMS_BYTES))
+        files.append(FileInfo(str(config_path), len(config.text)))
+    checkpoint_path = prefix.with_name(CHECKPOINT)
+    if checkpoint_path.is_file():
+        files.append(FileInfo(str(checkpoint_path), checkpoint_path.stat().st_size))
+    return config, files
+
+
+def _can_name(stem: str) -> bool:
+    """Whether a prefix can be called that; the others are the folder itself and its parent."""
+    return stem not in ("", os.curdir, os.pardir)
+
+
+def find_prefix(path: Path, step: int | None) -> Path:
+    """Return the prefix of the bundle that ``path`` means.
+
+    ``step`` chooses among several bundles of a folder: the one whose name ends in ``-<step>``.
+
+    Raises:
+        SourceNotFoundError: there is no such bundle.
+        UsageError: several bundles could be meant, or ``step`` is given with a single bundle.
+        FormatError: the ``checkpoint`` file cannot be understood.
+    """
+    if path.is_dir():
+        return _find_in_folder(path, step)
+    if path.name == CHECKPOINT and path.is_file():
+        return _find_in_folder(path.parent, step)
+    if step is not None:
+        raise UsageError(
+            f"{path}: --step chooses within a folder of checkpoints, and this path names one"
+        )
+    prefix = prefix_of_index(path) or prefix_of_shard(path) or path
+    return prefix if os.path.isfile(index_path(prefix)) else whole_name(prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A folder and the prefixes in it, by name; V1 checkpoints only where nothing has an index."""
+
+    path: Path
+    names: tuple[str, ...]
+
+    def listing(self) -> str:
+        shown = ", ".join(self.names[:8])
+        return shown + (f", ... ({len(self.names)} in all)" if len(self.names) > 8 else "")
+
+
+def _find_in_folder(path: Path, step: int | None) -> Path:
+    try:
+        entries = sorted(entry.name for entry in os.scandir(path))
+    except OSError as error:
+        raise UnreadableError(f"{path}: {os_reason(error)}") from None
+    prefixes = (prefix_of_index(path / name) for name in entries)
+    names = {prefix.name for prefix in prefixes if prefix}
+    if not names:
+        v1 = {whole_name(path / name) for name in entries if name != CHECKPOINT}
+        names = {prefix.name for prefix in v1 if is_v1(prefix)}
+    folder = _Folder(path, tuple(sorted(names, key=_step_order)))
+    if not folder.names:
+        stray = next((name for name in entries if prefix_of_shard(Path(name))), None)
+        found = f"{quote(stray)} stands alone: its .index is missing" if stray else "no .index file"
+        raise SourceNotFoundError(
+            f"{path}: no TensorFlow checkpoint here: {found}; "
+            "a checkpoint is model.ckpt.index and model.ckpt.data-00000-of-00001"
+        )
+    if step is not None:
+        chosen = [name for name in folder.names if step_of(name) == step]
+        if not chosen:
+            raise SourceNotFoundError(f"{path}: no step {step}; there are: {folder.listing()}")
+        if len(chosen) > 1:
+            raise UsageError(f"{path}: step {step} is ambiguous: {', '.join(chosen)}; name one")
+        return path / chosen[0]
+    if CHECKPOINT in entries and not (path / CHECKPOINT).is_dir():
+        return path / _named_by_checkpoint(folder)
+    if len(folder.names) > 1:
+        raise UsageError(
+            f"{path}: {len(folder.names)} checkpoints and no 'checkpoint' file that names one: "
+            f"{folder.listing()}; choose with --step or name one"
+        )
+    return path / folder.names[0]
+
+
+def step_of(name: str) -> int | None:
+    """Return the training step at the end of a prefix such as ``model.ckpt-2000``."""
+    _, dash, digits = name.partition("-?????-of-")[0].rpartition("-")
+    return int(digits) if dash and digits.isascii() and digits.isdigit() else None
+
+
+def _step_order(name: str) -> tuple[str, int]:
+    step = step_of(name)
+    return (name, -1) if step is None else (name.rpartition("-")[0], step)
+
+
+def _named_by_checkpoint(folder: _Folder) -> str:
+    """Return the prefix, as a path within the folder, that the ``checkpoint`` file names."""
+    file = folder.path / CHECKPOINT
+    named = latest_checkpoint(read_small(file, MAX_CHECKPOINT_BYTES), str(file))
+    choices = f"there are: {folder.listing()}; choose with --step or name one"
+    inside = os.path.normpath(named)
+    if os.path.isabs(named):
+        inside = os.path.basename(inside)
+    elif inside.split(os.sep)[0] == os.pardir:
+        raise UsageError(f"{file}: names {quote(named)}, which lies outside its folder; {choices}")
+    prefix = folder.path / inside
+    if not _can_name(inside) or not (os.path.exists(index_path(prefix)) or is_v1(prefix)):
+        raise SourceNotFoundError(f"{file}: names {quote(named)}, which is not here; {choices}")
+    return inside
+
+
+def latest_checkpoint(text: bytes, where: str) -> str:
+    """Return ``model_checkpoint_path`` from the text of a ``checkpoint`` file.
+
+    Raises:
+        FormatError: there is none, or it is not a quoted string.
+    """
+    found = b""
+    for number, line in enumerate(text.split(b"\n"), 1):
+        key, colon, value = line.partition(b":")
+        if key.strip() == b"model_checkpoint_path" and colon:
+            found = _unquote(value.strip(), f"{where}: line {number}")
+    if not found or 0 in found:
+        raise FormatError(
+            f"{where}: no line 'model_checkpoint_path: \"…\"'; name the checkpoint itself instead"
+        )
+    return os.fsdecode(found)
+
+
+def _unquote(value: bytes, place: str) -> bytes:
+    """Undo the quotes and C escapes of a text-format string."""
+
+    def undo(match: re.Match[bytes]) -> bytes:
+        octal, hexadecimal, char = match.groups()
+        if octal is not None:
+            return bytes([int(octal, 8) & 0xFF])
+        if hexadecimal is not None:
+            return bytes([int(hexadecimal, 16)])
+        if char not in _ESCAPES:
+            raise FormatError(f"{place}: unknown escape {match[0]!r}")
+        return _ESCAPES[char]
+
+    string = _STRING.fullmatch(value)
+    if string is None:
+        raise FormatError(f"{place}: a quoted path expected, found {value[:80]!r}")
+    return _ESCAPE.sub(undo, string[2])

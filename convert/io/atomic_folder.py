@@ -1,0 +1,208 @@
+"""A folder that appears whole or not at all, as :mod:`.atomic` does it for a file.
+
+It is filled under another name beside the target (``<target>.<random>.partial``), made durable, and
+renamed when the caller's block has ended without an error. With ``force`` an older folder is
+exchanged for it in one step where the system can (renameat2 on Linux). Elsewhere it is renamed
+first, and renamed back if the second step fails; a crash between the two leaves no target, but the
+older folder as ``<target>.<random>.old``. The same name stays after a crash while the older folder,
+already replaced, is being removed.
+
+A folder that holds anything but the regular files of a model folder is never replaced, and nothing
+but these is ever removed: it is listed at the start, right before it is replaced, and once more
+when nobody finds it under its name any longer.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import TargetError, UsageError
+from .atomic import appear, beside, blame, clear, locate, require_force, sync, sync_names
+from .signals import hold_signals
+from .source import os_reason
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from contextlib import AbstractContextManager
+    from typing import Final
+
+_OLD: Final = ".old"
+_TAKEN: Final = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
+"""What rename says of a folder whose new name belongs to something that it cannot replace."""
+_AT_FDCWD: Final = -100
+_RENAME_EXCHANGE: Final = 2
+
+
+def check_folder_target(
+    target: Path, *, force: bool, sources: Collection[Path], replaceable: Collection[str]
+) -> Path:
+    """Return where ``target`` really lies, symbolic links followed, if it may be written.
+
+    ``sources`` are files that must not be replaced; ``replaceable`` are the names of the regular
+    files that a folder may hold to be replaced with ``force``.
+
+    Raises:
+        TargetExistsError: it exists and ``force`` is off.
+        TargetError: it is no folder, holds something else, or its parent is missing.
+        UsageError: a source lies in it.
+    """
+    with blame(target):
+        final, status = locate(target)
+        if status is not None:
+            if not stat.S_ISDIR(status.st_mode):
+                raise TargetError(f"{target}: is a file; name a folder")
+            if any(Path(os.path.realpath(source)).is_relative_to(final) for source in sources):
+                raise UsageError(f"{target}: the source lies in the target folder")
+            if _check_contents(final, target, replaceable):
+                require_force(target, force)
+    return final
+
+
+def partial_folder(
+    target: Path, *, force: bool, replaceable: Collection[str]
+) -> AbstractContextManager[Path]:
+    """Yield the path of a new empty folder that becomes ``target`` when the block ends well.
+
+    The block writes files of the names ``replaceable`` only. With ``force``, a folder that is there
+    by then is replaced under the same condition as in `check_folder_target`.
+
+    Raises:
+        TargetError: it cannot be created, written or renamed, or what would be replaced holds
+            something else by now.
+        TargetExistsError: another program has put something there in the meantime.
+    """
+    return appear(
+        target,
+        create=os.mkdir,
+        settle=_settle,
+        name=lambda partial, target: _name(partial, target, force=force, replaceable=replaceable),
+        remove=lambda folder: _remove(folder, replaceable),
+    )
+
+
+def _check_contents(folder: Path, target: Path, replaceable: Collection[str]) -> bool:
+    """Whether ``folder`` holds anything; ``target`` is what it is called in an error.
+
+    Raises:
+        TargetError: something in it is not replaceable.
+        OSError: it is no folder, or may not be listed or emptied.
+    """
+    if not stat.S_ISDIR(os.lstat(folder).st_mode):  # a link would be replaced itself
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    with os.scandir(folder) as entries:
+        found = sorted((entry.name, entry.is_file(follow_symlinks=False)) for entry in entries)
+    for name, is_file in found:
+        if name not in replaceable:
+            raise TargetError(
+                f"{target}: holds {name!r}, which this tool does not write, so it is not replaced "
+                "even with --force; name a new folder"
+            )
+        if not is_file:
+            raise TargetError(
+                f"{target}: holds {name!r}, which is no regular file, so it is not replaced "
+                "even with --force; name a new folder"
+            )
+    effective = os.access in os.supports_effective_ids
+    if found and not os.access(folder, os.W_OK | os.X_OK, effective_ids=effective):
+        # It could be replaced, but not removed afterwards.
+        read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+        reason = errno.EROFS if read_only else errno.EACCES
+        raise OSError(reason, os.strerror(reason))
+    return bool(found)
+
+
+def _settle(folder: Path) -> None:
+    for path in folder.iterdir():
+        sync(path)
+    try:
+        sync(folder)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some file systems cannot sync a folder
+            raise
+
+
+def _name(partial: Path, target: Path, *, force: bool, replaceable: Collection[str]) -> None:
+    try:
+        # rename replaces an empty folder, and fails on one that was filled meanwhile.
+        os.rename(partial, target)
+    except OSError as error:
+        if error.errno not in _TAKEN:
+            raise
+        require_force(target, force, "was created meanwhile")
+        _check_contents(target, target, replaceable)
+        with hold_signals():
+            aside = _replace(partial, target, replaceable)
+            sync_names(target.parent)
+            clear(aside, lambda folder: _remove(folder, replaceable))
+
+
+def _replace(partial: Path, target: Path, replaceable: Collection[str]) -> Path:
+    """Put the new folder in the place of the older one, and return where that is then.
+
+    Raises:
+        TargetError, OSError: it cannot be done, or the older one holds something else by now. It
+            has its name again.
+    """
+    aside = beside(target, _OLD)
+    if _exchange(partial, target):
+        try:
+            _check_contents(partial, target, replaceable)
+            os.rename(partial, aside)
+        except BaseException:
+            if not _exchange(partial, target):
+                with suppress(FileNotFoundError):
+                    os.rename(partial, aside)
+                _put_back(partial, target, aside)
+            raise
+        return aside
+    try:
+        os.rename(target, aside)
+        os.rename(partial, target)
+        _check_contents(aside, target, replaceable)
+    except BaseException:
+        _put_back(partial, target, aside)
+        raise
+    return aside
+
+
+def _put_back(partial: Path, target: Path, aside: Path) -> None:
+    """Undo what has been done of renaming ``target`` to ``aside`` and ``partial`` to ``target``."""
+    if not os.path.lexists(aside):
+        return
+    try:
+        if not os.path.lexists(partial):
+            os.rename(target, partial)
+        os.rename(aside, target)
+    except OSError as error:
+        raise TargetError(
+            f"{target}: cannot be written: {os_reason(error)}; the older folder is now {aside}"
+        ) from None
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Exchange two folders in one step; False where the system cannot."""
+    if sys.platform != "linux":
+        return False
+    import ctypes
+
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    result: int = renameat2(
+        _AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE
+    )
+    return result == 0
+
+
+def _remove(folder: Path, replaceable: Collection[str]) -> None:
+    """Remove a folder without ever removing what somebody else has put into it."""
+    for name in replaceable:
+        with suppress(FileNotFoundError):
+            os.unlink(folder / name)
+    os.rmdir(folder)

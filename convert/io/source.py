@@ -1,0 +1,142 @@
+"""Regular files, read at offsets.
+
+Sources are read with pread and never mapped: a file that is truncated while it is mapped kills
+the process with SIGBUS. They are opened with O_NONBLOCK and must be regular files: a named pipe
+would block for ever and /dev/zero would never end.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import weakref
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ..errors import FormatError, SourceNotFoundError, UnreadableError, UsageError
+from ..tensors.tensor import CHUNK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import Final
+
+_MANY: Final = 1 << 16
+"""Open files: enough for two times any number of shards that was ever written."""
+
+
+class SourceFile:
+    """A regular file, open for reading until :meth:`close` or until nobody refers to it."""
+
+    __slots__ = ("__weakref__", "_close", "fd", "path", "size")
+
+    def __init__(self, path: Path) -> None:
+        """Open ``path``.
+
+        Raises:
+            SourceNotFoundError: nothing is there.
+            UnreadableError: it is no regular file, or may not be read.
+        """
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise SourceNotFoundError(f"{path}: no such file") from None
+        except ValueError as error:
+            raise UsageError(f"{path}: {error}") from None
+        except OSError as error:
+            raise UnreadableError(f"{path}: {os_reason(error)}") from None
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(fd)
+            raise UnreadableError(f"{path}: not a regular file")
+        self.path = path
+        self.fd = fd
+        self.size = status.st_size
+        self._close = weakref.finalize(self, os.close, fd)
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        self._close()
+
+    def read(self, offset: int, size: int, what: str) -> bytes:
+        """Return exactly ``size`` bytes from ``offset``; ``what`` names them in the error.
+
+        Raises:
+            FormatError: the file ends before that.
+            UnreadableError: the disk or the network fails.
+        """
+        self._check(offset, size, what)
+        pieces: list[bytes] = []
+        while size:
+            try:
+                piece = os.pread(self.fd, size, offset)
+            except OSError as error:
+                raise UnreadableError(f"{self.path}: {os_reason(error)}") from None
+            if not piece:
+                raise FormatError(f"{self.path}: became shorter while {what} was being read")
+            pieces.append(piece)
+            offset += len(piece)
+            size -= len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def read_into(self, buffer: memoryview, offset: int, what: str) -> None:
+        """Fill ``buffer`` with the bytes from ``offset``; errors as in `read`."""
+        self._check(offset, len(buffer), what)
+        while buffer:
+            try:
+                size = os.preadv(self.fd, [buffer], offset)
+            except OSError as error:
+                raise UnreadableError(f"{self.path}: {os_reason(error)}") from None
+            if not size:
+                raise FormatError(f"{self.path}: became shorter while {what} was being read")
+            buffer = buffer[size:]
+            offset += size
+
+    def _check(self, offset: int, size: int, what: str) -> None:
+        if offset + size > self.size:
+            raise FormatError(
+                f"{self.path}: truncated: {what} needs bytes {offset:,} to {offset + size:,}, "
+                f"but the file has {self.size:,}"
+            )
+        if not self._close.alive:
+            raise UsageError(f"{self.path}: read after the checkpoint was closed")
+
+    def chunks(self, offset: int, size: int, what: str) -> Iterator[bytes]:
+        """Yield ``size`` bytes from ``offset`` in pieces of CHUNK bytes; errors as in `read`."""
+        for start in range(0, size, CHUNK):
+            yield self.read(offset + start, min(CHUNK, size - start), what)
+
+
+def allow_many_files() -> None:
+    """Let this process open as many files as the system allows it to.
+
+    A conversion has each shard of its source open twice, and the usual limit is 1,024 files.
+    """
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MANY if hard == resource.RLIM_INFINITY else min(hard, _MANY)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):  # then it stays as it is
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def os_reason(error: OSError) -> str:
+    """Return what the operating system says, without Python's number and path."""
+    return (error.strerror or str(error)).lower()
+
+
+def read_small(path: Path, limit: int) -> bytes:
+    """Return all of a small file, such as hparams.json.
+
+    Raises:
+        SourceNotFoundError, UnreadableError: it cannot be read.
+        FormatError: it is larger than ``limit`` bytes, and so cannot be what it should be.
+    """
+    file = SourceFile(path)
+    try:
+        if file.size > limit:
+            raise FormatError(f"{path}: {file.size:,} bytes, where at most {limit:,} make sense")
+        return file.read(0, file.size, "the file")
+    finally:
+        file.close()

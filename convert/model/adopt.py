@@ -1,0 +1,212 @@
+"""From a file's own names to the canonical tree.
+
+:func:`adopt` checks everything but the values, and returns a checkpoint only if every tensor of the
+source is mapped or dropped for a stated reason. :func:`untie` is the one check that has to read
+weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..checkpoint.canonical import Checkpoint, Dropped, HParams
+from ..errors import SchemaError, UnsupportedError, UsageError
+from ..quoting import quote, quote_some
+from ..tensors.tensor import same_bytes
+from .config import config_name, read_sizes, sizes_from_shapes
+from .names import find_wrong_drops, match, matches
+from .schema import load_family
+from .scopes import describe_choice, describe_scope
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Final
+
+    from ..checkpoint.canonical import RawCheckpoint
+    from .family import Family
+    from .names import Match
+
+_SUGGESTIONS: Final = 3
+"""How many unknown names get a "did you mean": each costs a comparison with every known one."""
+_MOST_CANDIDATES: Final = 5000
+"""Names with which an unknown one is compared: ten times those of the largest GPT-2."""
+
+
+def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None) -> Checkpoint:
+    """Turn a raw checkpoint into a GPT-2, everything about it checked but the values.
+
+    ``drop`` are patterns of names to leave out, and ``scope`` chooses one of several, as in
+    :func:`.matching.match`.
+
+    Raises:
+        SchemaError: it is no complete GPT-2, or there are several; ``problems`` has every reason.
+        UnsupportedError: it is something else that is often taken for one.
+        FormatError: its configuration is not what a configuration should be.
+        UsageError: a pattern of ``drop`` matches nothing, or nothing of a GPT-2 is in ``scope``.
+    """
+    family = load_family()
+    _refuse_strangers(raw, family)
+    found = match(raw, family, drop, scope)
+    if scope is None and len(found.scopes) > 1:
+        raise SchemaError(raw.where, (describe_choice(found.scopes),))
+    if not found.hits:
+        raise SchemaError(raw.where, (_no_name_known(raw, family),))
+    for pattern in drop:
+        if not any(matches(tensor.name, pattern) for tensor, _ in found.dropped):
+            raise UsageError(
+                f"{raw.where}: --drop {pattern} matches no tensor that can be left out"
+            )
+    stated = read_sizes(raw, family)
+    sizes = stated or sizes_from_shapes(found, family)
+    problems = [
+        f"{size} would be 0 by the shapes; a GPT-2 has at least one of everything"
+        for size, value in sizes.items()
+        if not value
+    ]
+    if not problems:
+        _refuse_linear_layout(raw, found, sizes)
+    problems += _find_name_problems(found, family)
+    if stated and stated["n_layer"] != found.n_layer:
+        problems.append(
+            f"{config_name(raw)} says n_layer {stated['n_layer']}, but the tensors have "
+            f"{found.n_layer} layers"
+        )
+    problems += _find_tensor_problems(found, family, sizes, stated_by=config_name(raw))
+    if problems:
+        raise SchemaError(raw.where, tuple(problems))
+    return Checkpoint(
+        raw=raw,
+        hparams=HParams(
+            n_vocab=sizes["n_vocab"],
+            n_ctx=sizes["n_ctx"],
+            n_embd=sizes["n_embd"],
+            n_head=sizes.get("n_head"),
+            n_layer=sizes["n_layer"],
+        ),
+        hparams_from=config_name(raw),
+        tensors={
+            name: replace(tensor, name=name, shape=slot.shape(sizes) or ())
+            for name, (slot, tensor) in found.tensors.items()
+        },
+        dropped=tuple(Dropped(tensor.name, rule.reason) for tensor, rule in found.dropped),
+        notes=(
+            *raw.notes,
+            *((f"read from the scope {describe_scope(found.scope)}",) if found.scope else ()),
+        ),
+    )
+
+
+def untie(checkpoint: Checkpoint) -> Checkpoint:
+    """Drop each tensor that equals, in every bit, the one its row is tied to; reads both.
+
+    One that differs stays: the model was trained with untied weights.
+
+    Raises:
+        Gpt2ConvertError: one of the two cannot be read.
+    """
+    kept = dict(checkpoint.tensors)
+    dropped = list(checkpoint.dropped)
+    notes = list(checkpoint.notes)
+    for slot in load_family().slots(0):
+        tied_to, tensor = slot.row.tied_to, kept.get(slot.name)
+        if tied_to is None or tensor is None:
+            continue
+        note = f"{quote(tensor.source_name)} differs from {tied_to}, so it is kept"
+        notes = [each for each in notes if each != note]  # it may have been true before a cast
+        if same_bytes(tensor, kept[tied_to]):
+            del kept[slot.name]
+            dropped.append(Dropped(tensor.source_name, f"tied: equal to {tied_to} in every bit"))
+        else:
+            notes.append(note)
+    return replace(checkpoint, tensors=kept, dropped=tuple(dropped), notes=tuple(notes))
+
+
+def _refuse_strangers(raw: RawCheckpoint, family: Family) -> None:
+    for tensor in raw.tensors:
+        for piece, reason in family.strangers.items():
+            if piece in tensor.name:
+                raise UnsupportedError(f"{raw.where}: {quote(tensor.name)} belongs to {reason}")
+
+
+def _no_name_known(raw: RawCheckpoint, family: Family) -> str:
+    if not raw.tensors:
+        return "not a GPT-2 checkpoint: it has no tensors"
+    weights = [tensor for tensor in raw.tensors if tensor.dtype.is_floating]
+    names = [tensor.name for tensor in weights or raw.tensors]
+    known = [
+        family.rows[0].spellings[spelling]
+        for spelling, kind in family.spellings.items()
+        if kind.suffix and any(name.endswith(kind.suffix) for name in names)
+    ]
+    example = f"{(known or [family.rows[0].spellings['tf']])[0]!r} is a name that is"
+    return (
+        f"not a GPT-2 checkpoint: none of its {len(raw.tensors)} tensors is in {family.file} "
+        f"({example}; they are {quote_some(names)})"
+    )
+
+
+def _refuse_linear_layout(raw: RawCheckpoint, found: Match, sizes: Mapping[str, int]) -> None:
+    """Refuse [out, in] weights. c_proj is square in attention, so the others decide for all."""
+    oblong = [
+        (slot.shape(sizes), tensor.shape)
+        for slot, tensor in found.tensors.values()
+        if slot.row.conv1d and len(set(slot.row.shape)) == 2
+    ]
+    if oblong and all(shape and stored == shape[::-1] for shape, stored in oblong):
+        raise UnsupportedError(
+            f"{raw.where}: the weights are stored [out, in], the layout of torch's nn.Linear "
+            "(nanoGPT, llm.c); GPT-2's conv1d is [in, out]: transpose c_attn, c_proj and c_fc of "
+            "every layer first, attn.c_proj too, which is square and shows nothing"
+        )
+
+
+def _find_name_problems(found: Match, family: Family) -> list[str]:
+    import difflib
+
+    scope = describe_scope(found.scope)
+    known = [slot.spell(found.spelling) for slot in family.slots(found.n_layer, found.spelling)]
+    taken = {slot.spell(found.spelling) for slot, _ in found.tensors.values()}
+    # A name that something else has is not what was meant.
+    free = [name for name in known if name not in taken]
+    problems = [f"{quote(tensor.name)} stands twice" for tensor in found.repeated]
+    for count, tensor in enumerate(found.unknown):
+        text = f"{quote(tensor.name)} {list(tensor.shape)} is in no row of {family.file}"
+        if not tensor.name.startswith(found.scope):
+            text += f", and outside the scope {scope}; --scope {scope} leaves it out"
+        elif count < _SUGGESTIONS and len(tensor.name) < 200 and len(free) < _MOST_CANDIDATES:
+            name = tensor.name.removeprefix(found.scope)
+            close = difflib.get_close_matches(name, free, 1)
+            owner, _, slot = name.rpartition("/")
+            if close:
+                text += f"; did you mean {quote(found.scope + close[0])}?"
+            elif owner in taken:
+                text += f"; if it is an optimizer's, --drop {quote(f'*/{slot}')} leaves it out"
+            else:
+                text += "; --drop leaves it out"
+        problems.append(text)
+    return problems
+
+
+def _find_tensor_problems(
+    found: Match, family: Family, sizes: Mapping[str, int], stated_by: str
+) -> list[str]:
+    problems: list[str] = []
+    for slot in family.slots(found.n_layer, found.spelling):
+        name = found.spell(slot)
+        _, tensor = found.tensors.get(slot.name, (slot, None))
+        expected = family.describe_shape(slot, found.spelling)
+        shape = slot.shape(sizes)
+        if shape is not None:
+            shape = family.stored_shape(slot, shape, found.spelling)
+            expected += f" = {list(shape)}"
+        if tensor is None:
+            if slot.row.tied_to is None:
+                problems.append(f"{quote(name)} is missing; its shape would be {expected}")
+        elif not tensor.dtype.is_floating:
+            problems.append(f"{quote(tensor.name)} is {tensor.dtype}; weights are floating point")
+        elif tensor.shape != shape:
+            problems.append(
+                f"{quote(tensor.name)} is {list(tensor.shape)}, expected {expected} by {stated_by}"
+            )
+    return problems + [text for _, text in find_wrong_drops(found, sizes)]

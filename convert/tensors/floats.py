@@ -1,0 +1,153 @@
+"""The floating-point types that weights have, as bits and as numbers.
+
+All four are laid out as sign, exponent, fraction; an exponent of ones is infinity where the
+fraction is zero, and NaN where it is not (IEEE 754-2019, section 3.4). bfloat16 is the upper half
+of a float32. NumPy knows the other three; bfloat16 is worked on as the integer that its bits are.
+
+A cast rounds once, to the nearest number and of two equally near ones to the even one. Its result
+does not depend on the machine: processors and NumPy's versions agree on numbers but not on NaNs,
+so those are made here. A NaN keeps its sign and as much of its fraction as fits, and is quiet.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .tensor import DType
+
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+_FRACTION_BITS: Final = {
+    DType.FLOAT16: 10,
+    DType.BFLOAT16: 7,
+    DType.FLOAT32: 23,
+    DType.FLOAT64: 52,
+}
+
+
+def bits(data: bytes, dtype: DType) -> Array:
+    """Return the elements as unsigned integers, so that every bit counts."""
+    import numpy as np
+
+    return np.frombuffer(data, f"<u{dtype.itemsize}")
+
+
+def decode(data: bytes, dtype: DType) -> Array:
+    """Return the elements as an array that holds them exactly: bfloat16 as float32.
+
+    ``dtype`` is any one with an item size. The array may share the memory of ``data``.
+    """
+    import numpy as np
+
+    if dtype is DType.BFLOAT16:
+        widened = np.frombuffer(data, "<u2").astype("<u4")
+        widened <<= 16
+        return widened.view("<f4")
+    return np.frombuffer(data, np.dtype(dtype.value).newbyteorder("<"))
+
+
+def cast(data: bytes, source: DType, target: DType) -> bytes:
+    """Round elements of one floating-point type to another; what is too large becomes infinite."""
+    import numpy as np
+
+    if source is target:
+        return data
+    values = decode(data, source)
+    with np.errstate(all="ignore"):
+        if target is DType.BFLOAT16:
+            single = _round_to_odd(values) if source is DType.FLOAT64 else values.astype("<f4")
+            result = _round_to_upper_half(single)
+        else:
+            result = values.astype(np.dtype(target.value).newbyteorder("<")).view(
+                f"<u{target.itemsize}"
+            )
+    magnitudes = _magnitudes(data, source)
+    if magnitudes.size and magnitudes.max() > infinity(source):
+        nans = np.flatnonzero(magnitudes > infinity(source))
+        result[nans] = _cast_nans(bits(data, source)[nans], source, target)
+    return result.tobytes()
+
+
+def find_overflows(before: bytes, source: DType, after: bytes, target: DType) -> Array:
+    """Return the positions of finite numbers that a cast made infinite."""
+    import numpy as np
+
+    magnitudes = _magnitudes(after, target)
+    # Most casts meet neither infinity nor NaN, and one look for the largest tells.
+    if not magnitudes.size or magnitudes.max() < infinity(target):
+        return np.empty(0, np.intp)
+    finite = _magnitudes(before, source) < infinity(source)
+    return np.flatnonzero((magnitudes == infinity(target)) & finite)
+
+
+def infinity(dtype: DType) -> int:
+    """Return the bits of positive infinity. Those of every finite number without sign are less."""
+    fraction_bits = _FRACTION_BITS[dtype]
+    return ((1 << (_width(dtype) - 1 - fraction_bits)) - 1) << fraction_bits
+
+
+def _width(dtype: DType) -> int:
+    return 8 * (dtype.itemsize or 0)
+
+
+def _magnitudes(data: bytes, dtype: DType) -> Array:
+    """Return the bits without the sign: they sort as the absolute values do, NaN last."""
+    import numpy as np
+
+    unsigned = bits(data, dtype)
+    magnitudes: Array = np.bitwise_and(
+        unsigned, unsigned.dtype.type((1 << (_width(dtype) - 1)) - 1)
+    )
+    return magnitudes
+
+
+def _round_to_upper_half(single: Array) -> Array:
+    """Round float32 to bfloat16. A carry out of the largest exponent makes infinity, as it must."""
+    import numpy as np
+
+    wide = single.view("<u4")
+    rounded = wide >> 16
+    rounded &= 1
+    rounded += np.uint32(0x7FFF)
+    rounded += wide
+    rounded >>= 16
+    return rounded.astype("<u2")
+
+
+def _round_to_odd(double: Array) -> Array:
+    """Round float64 to float32 so that the next rounding, to fewer bits, sees what was lost.
+
+    What is not exact becomes the one of its two neighbours whose last bit is 1: never a tie of
+    the next rounding, and on the same side of every tie (Boldo and Melquiond, "Emulation of a FMA
+    and correctly rounded sums: proved algorithms using rounding to odd", 2008).
+    """
+    import numpy as np
+
+    single = double.astype("<f4")
+    back = single.astype("<f8")
+    wide = single.view("<u4")
+    # Towards zero first: one less, where the rounding went away from it.
+    wide -= np.abs(back) > np.abs(double)
+    wide |= back != double
+    return single
+
+
+def _cast_nans(nans: Array, source: DType, target: DType) -> Array:
+    """Return the bits of quiet NaNs with the signs and the leading fraction bits of ``nans``."""
+    import numpy as np
+
+    wide = nans.astype("<u8")
+    size, new_size = _FRACTION_BITS[source], _FRACTION_BITS[target]
+    fraction = wide & np.uint64((1 << size) - 1)
+    if new_size > size:
+        fraction <<= new_size - size
+    else:
+        fraction >>= size - new_size
+    sign = wide >> (_width(source) - 1) << (_width(target) - 1)
+    quiet = np.uint64(infinity(target) | (1 << (new_size - 1)))
+    return (sign | fraction | quiet).astype(f"<u{target.itemsize}")

@@ -1,0 +1,196 @@
+"""Statistics of a tensor's values, streamed: whatever the tensor's size, a few chunks are held.
+
+Two passes. The first counts NaN and infinities and finds the range; the second takes the moments
+and the histogram. One pass could do it with bins that grow with the range, but their edges would
+not be the minimum and the maximum, and nobody could compute the counts again with another program.
+With the range known first, the numbers can also be mapped to 0...1 before they are added up, which
+neither overflows nor loses the spread of numbers that are large and close to each other.
+
+Blocks are joined by Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for
+computing sample variances" (1979).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import FormatError
+from .floats import decode
+from .tensor import DType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, Final
+
+    import numpy.typing as npt
+
+    from .tensor import LazyTensor
+
+    Array = npt.NDArray[Any]
+
+BINS: Final = 32
+"""Bins of the histogram; as many characters in a terminal."""
+_BLOCK: Final = 1 << 16
+"""Elements worked on at a time: their float64 intermediates stay in the processor's cache."""
+_COMPLEX: Final = {DType.COMPLEX64, DType.COMPLEX128}
+
+
+@dataclass(frozen=True, slots=True)
+class TensorStats:
+    """The statistics of one tensor; False counts as 0, True as 1.
+
+    ``count`` is the number of all elements, ``nan`` and ``infinite`` of those that the other
+    fields leave out. ``min`` and ``max`` are exact, int for integers. ``std`` is that of the
+    population (divided by the number, not by one less). These four are None where no element is
+    finite. ``histogram`` counts the elements in BINS bins of equal width from ``min`` to ``max``;
+    each bin includes its lower edge, the last one both. It is empty where no element is finite,
+    and where all are equal they are in the middle bin.
+    """
+
+    count: int
+    nan: int
+    infinite: int
+    min: int | float | None
+    max: int | float | None
+    mean: float | None
+    std: float | None
+    histogram: tuple[int, ...]
+
+    def as_json(self) -> dict[str, object]:
+        """Return the statistics as they stand in an inspection; every number is finite."""
+        return {
+            "count": self.count,
+            "nan": self.nan,
+            "infinite": self.infinite,
+            "min": self.min,
+            "max": self.max,
+            "mean": self.mean,
+            "std": self.std,
+            "histogram": list(self.histogram),
+        }
+
+
+def compute_stats(tensor: LazyTensor) -> TensorStats | None:
+    """Read ``tensor`` twice and return its statistics; None for complex numbers and strings.
+
+    Raises:
+        FormatError: the two passes did not find the same.
+        Gpt2ConvertError: the tensor cannot be read, as LazyTensor.chunks says.
+    """
+    import numpy as np
+
+    dtype = tensor.dtype
+    if dtype in _COMPLEX or not (dtype.in_numpy or dtype.is_floating):
+        return None
+    # Some processors complain of the NaNs that are only counted here.
+    with np.errstate(invalid="ignore"):
+        return _compute(tensor)
+
+
+def _compute(tensor: LazyTensor) -> TensorStats:
+    extent = _find_extent(tensor)
+    if extent.low is None or extent.high is None:
+        return TensorStats(extent.count, extent.nan, extent.infinite, None, None, None, None, ())
+    finite = extent.count - extent.nan - extent.infinite
+    mean, std, histogram = _find_distribution(tensor, finite, float(extent.low), float(extent.high))
+    return TensorStats(
+        count=extent.count,
+        nan=extent.nan,
+        infinite=extent.infinite,
+        min=extent.low,
+        max=extent.high,
+        mean=mean,
+        std=std,
+        histogram=histogram,
+    )
+
+
+@dataclass(slots=True)
+class _Extent:
+    """What the first pass finds."""
+
+    count: int = 0
+    nan: int = 0
+    infinite: int = 0
+    low: int | float | None = None
+    high: int | float | None = None
+
+
+def _find_extent(tensor: LazyTensor) -> _Extent:
+    import numpy as np
+
+    found = _Extent()
+    for block in _blocks(tensor):
+        found.count += block.size
+        low, high = block.min(), block.max()
+        # One NaN makes both NaN, and an infinity is one of the two.
+        if not (np.isfinite(low) and np.isfinite(high)):
+            nan = int(np.isnan(block).sum())
+            finite = block[np.isfinite(block)]
+            found.nan += nan
+            found.infinite += block.size - nan - finite.size
+            if not finite.size:
+                continue
+            low, high = finite.min(), finite.max()
+        # Added to 0, -0.0 is 0.0: which of the two is found first depends on the processor.
+        lowest, highest = low.item() + 0, high.item() + 0
+        found.low = lowest if found.low is None else min(found.low, lowest)
+        found.high = highest if found.high is None else max(found.high, highest)
+    return found
+
+
+def _find_distribution(
+    tensor: LazyTensor, finite: int, low: float, high: float
+) -> tuple[float, float, tuple[int, ...]]:
+    """Return mean, standard deviation and histogram of the ``finite`` finite elements."""
+    import numpy as np
+
+    # Half of everything, where the distance between the largest numbers would be infinite.
+    factor = 0.5 if math.isinf(high - low) else 1.0
+    start = low * factor
+    width = high * factor - start
+    counts = np.zeros(BINS, np.int64)
+    size, mean, squares = 0, 0.0, 0.0
+    for block in _blocks(tensor):
+        share = (block if finite == tensor.size else block[np.isfinite(block)]).astype(np.float64)
+        if factor != 1.0:
+            share *= factor
+        share -= start
+        if width:
+            share /= width
+        if not share.size:
+            continue
+        block_mean = float(share.mean())
+        if width:
+            bins = (share * BINS).astype(np.int32)
+            counts += np.bincount(np.clip(bins, 0, BINS - 1, out=bins), minlength=BINS)
+        else:
+            counts[BINS // 2] += share.size
+        share -= block_mean
+        np.square(share, out=share)
+        distance = block_mean - mean
+        together = size + share.size
+        squares += float(share.sum()) + distance * distance * (size * share.size / together)
+        mean += distance * (share.size / together)
+        size = together
+    if size != finite:
+        raise FormatError(f"{tensor.name}: it changed between two readings")
+    spread = math.sqrt(squares / size)
+    return (start + width * mean) / factor, width * spread / factor, tuple(counts.tolist())
+
+
+def _blocks(tensor: LazyTensor) -> Iterator[Array]:
+    """Yield the elements, none of them half-precision: NumPy is slow with those."""
+    import numpy as np
+
+    for chunk in tensor.chunks():
+        values = decode(chunk, tensor.dtype)
+        if tensor.dtype is DType.FLOAT16:
+            values = values.astype(np.float32)
+        elif tensor.dtype is DType.BOOL:
+            # Whatever is not 0 is true, in a damaged file too.
+            values = (np.frombuffer(chunk, np.uint8) != 0).view(np.uint8)
+        for start in range(0, values.size, _BLOCK):
+            yield values[start : start + _BLOCK]
