@@ -16,19 +16,81 @@ Each class is also the standard library's kind that a caller would expect, so th
     │   └── TargetExistsError (FileExistsError)   … because something is there already
     └── VerificationError    (ValueError)         target and source differ; carries the report
 
-A message is one line: where, what, expected and found, what to do.
+The last one is defined beside the report that it carries (:mod:`.reports.verification`).
+
+A message is one line: where, what, expected and found, what to do. Where an option of the verbs
+would help, the advice names it in the voice of whoever reads it: ``str(error)`` says ``force=True``
+to a Python program, and the command line says ``--force``.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .reports.verification import VerificationReport
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    Spell: TypeAlias = Callable[[str, object], str]
+    """How a voice names an option with a value; None stands for one that the reader chooses."""
+
+
+def spell_keyword(option: str, value: object) -> str:
+    """Name an option as Python programs do: ``force=True``, ``step=...``."""
+    return f"{option}={'...' if value is None else repr(value)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """An option that would help: ``text`` is a clause in which ``{}`` stands for its name.
+
+    ``option`` is the keyword of the verbs; ``value`` is what it would be set to, None where that is
+    for the reader to choose.
+    """
+
+    text: str
+    option: str
+    value: object = None
+
+    def spell(self, spell: Spell) -> str:
+        """Return the clause in that voice."""
+        return self.text.replace("{}", spell(self.option, self.value), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that speaks against a checkpoint, and what would help."""
+
+    text: str
+    advice: Advice | None = None
+
+    def spell(self, spell: Spell) -> str:
+        """Return the sentence in that voice."""
+        return self.text if self.advice is None else f"{self.text}; {self.advice.spell(spell)}"
+
+    def __str__(self) -> str:
+        return self.spell(spell_keyword)
 
 
 class Gpt2ConvertError(Exception):
-    """The base of all errors that this package raises on purpose."""
+    """The base of all errors that this package raises on purpose.
+
+    ``advice`` is the option that would help, if one would.
+    """
+
+    def __init__(self, message: str, advice: Advice | None = None) -> None:
+        self._told = Problem(message, advice)
+        super().__init__(str(self._told))
+
+    @property
+    def advice(self) -> Advice | None:
+        """The option that would help; None where none would."""
+        return self._told.advice
+
+    def spell(self, spell: Spell) -> str:
+        """Return the message in that voice."""
+        return self._told.spell(spell)
 
 
 class UsageError(Gpt2ConvertError, ValueError):
@@ -65,10 +127,16 @@ class SchemaError(Gpt2ConvertError, ValueError):
     ``problems`` holds every disagreement, a sentence each; the message is the first of them.
     """
 
-    def __init__(self, where: str, problems: tuple[str, ...]) -> None:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        super().__init__(f"{where}: {problems[0]}{more}")
+    def __init__(self, where: str, problems: tuple[Problem, ...]) -> None:
+        first = problems[0]
+        super().__init__(f"{where}: {first.text}", first.advice)
         self.problems = problems
+        self.args = (self.spell(spell_keyword),)
+
+    def spell(self, spell: Spell) -> str:
+        """Return the first problem in that voice, and how many more there are."""
+        left = len(self.problems) - 1
+        return super().spell(spell) + (f" (and {left} more)" if left else "")
 
 
 class TargetError(Gpt2ConvertError, OSError):
@@ -76,12 +144,4 @@ class TargetError(Gpt2ConvertError, OSError):
 
 
 class TargetExistsError(TargetError, FileExistsError):
-    """Something is at the target already, and nobody said that it may be replaced."""
-
-
-class VerificationError(Gpt2ConvertError, ValueError):
-    """The written target differs from its source; it was discarded. ``report`` says how."""
-
-    def __init__(self, message: str, report: VerificationReport) -> None:
-        super().__init__(message)
-        self.report = report
+    """Something is at the target already, and may not be replaced."""

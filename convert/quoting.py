@@ -36,3 +36,8 @@ def quote_some(names: Sequence[str]) -> str:
             return f"{', '.join(listed)}, ..."
         listed.append(text)
     return ", ".join(listed)
+
+
+def os_reason(error: OSError) -> str:
+    """Return what the operating system says, without Python's number and path."""
+    return (error.strerror or str(error)).lower()

@@ -26,7 +26,7 @@ import bundles
 import numpy as np
 from measure import measure
 
-from gpt2_convert.formats.detect import open_raw
+from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.formats.safetensors.writer import write_tensors
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ import pytest
 import gpt2_convert
 from gpt2_convert import ChecksumError, Gpt2ConvertError, UnsupportedError
 from gpt2_convert.formats import limits
-from gpt2_convert.formats.detect import open_raw
-from gpt2_convert.tensors.tensor import CHUNK
+from gpt2_convert.formats.opening import open_raw
+from gpt2_convert.io.source import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from gpt2_convert.checkpoint.canonical import RawCheckpoint
+    from gpt2_convert.checkpoint.raw import RawCheckpoint
     from gpt2_convert.tensors.tensor import LazyTensor
 
     Array = np.ndarray[Any, Any]

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import bundles
 import numpy as np
 
-from gpt2_convert.checkpoint.canonical import RawCheckpoint, RawConfig
-from gpt2_convert.tensors.tensor import CHUNK, DType, LazyTensor
+from gpt2_convert.checkpoint.raw import RawCheckpoint, RawConfig
+from gpt2_convert.io.source import CHUNK
+from gpt2_convert.tensors.dtype import DType
+from gpt2_convert.tensors.tensor import LazyTensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

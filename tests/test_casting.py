@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from gpt2_convert import ChecksumError, DType, FormatError, UnsupportedError, UsageError
 from gpt2_convert.errors import CastError
+from gpt2_convert.io.source import CHUNK
 from gpt2_convert.model.adopt import adopt
 from gpt2_convert.tensors.casting import CastLoss, cast_checkpoint
-from gpt2_convert.tensors.tensor import CHUNK, LazyTensor, rechunk
+from gpt2_convert.tensors.tensor import LazyTensor, rechunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

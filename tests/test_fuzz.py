@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from fuzz.targets import TARGETS, Target
 
-from gpt2_convert.api.open import refuse_faults
-from gpt2_convert.formats.detect import open_raw
+from gpt2_convert.api.source import refuse_faults
+from gpt2_convert.formats.opening import open_raw
 
 REGRESSIONS = Path(__file__).parent / "fuzz" / "regressions"
 

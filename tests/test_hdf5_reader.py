@@ -26,14 +26,13 @@ import gpt2_convert
 from gpt2_convert.formats.hdf5.datasets import split
 from gpt2_convert.formats.hdf5.file import translate_errors
 from gpt2_convert.formats.hdf5.reader import open_hdf5, recognises
-from gpt2_convert.io.source import SourceFile
-from gpt2_convert.tensors.tensor import CHUNK
+from gpt2_convert.io.source import CHUNK, SourceFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from gpt2_convert.checkpoint.canonical import RawCheckpoint
+    from gpt2_convert.checkpoint.raw import RawCheckpoint
 
     Make = Callable[[h5py.File], object]
 

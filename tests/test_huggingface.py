@@ -13,7 +13,7 @@ import raws
 from safetensors.numpy import save_file
 
 import gpt2_convert
-from gpt2_convert.model.adopt import adopt, untie
+from gpt2_convert.model.adopt import adopt, drop_tied
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -217,7 +217,7 @@ def test_config_sizes_may_stand_under_any_known_key(tmp_path: Path) -> None:
 
 
 def test_untie_leaves_other_tensors_alone() -> None:
-    checkpoint = untie(adopt(raws.raw(bundles.gpt2_arrays(), bundles.TINY)))
+    checkpoint = drop_tied(adopt(raws.raw(bundles.gpt2_arrays(), bundles.TINY)))
     assert_canonical(checkpoint)
     assert checkpoint.dropped == ()
 

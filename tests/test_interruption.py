@@ -17,8 +17,9 @@ import pytest
 from console import PATIENCE, SCRIPT, finish, start_held
 
 import gpt2_convert
+from gpt2_convert.tensors.dtype import DType
 from gpt2_convert.tensors.read_ahead import DEPTH, read_ahead
-from gpt2_convert.tensors.tensor import DType, LazyTensor
+from gpt2_convert.tensors.tensor import LazyTensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

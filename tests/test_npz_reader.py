@@ -18,8 +18,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gpt2_convert import ChecksumError, FormatError, Gpt2ConvertError, UnsupportedError
-from gpt2_convert.formats.detect import open_raw
 from gpt2_convert.formats.npz import reader as npz
+from gpt2_convert.formats.opening import open_raw
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

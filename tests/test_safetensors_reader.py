@@ -15,8 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 import gpt2_convert
-from gpt2_convert.api.open import refuse_faults
-from gpt2_convert.formats.detect import open_raw
+from gpt2_convert.api.source import refuse_faults
+from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.formats.safetensors import cross_check as witness
 from gpt2_convert.formats.safetensors import reader as reader
 

@@ -16,7 +16,9 @@ from safetensors.numpy import load_file, save, save_file
 
 import gpt2_convert
 from gpt2_convert.formats.safetensors.writer import write_tensors
-from gpt2_convert.tensors.tensor import CHUNK, DType, LazyTensor
+from gpt2_convert.io.source import CHUNK
+from gpt2_convert.tensors.dtype import DType
+from gpt2_convert.tensors.tensor import LazyTensor
 
 if TYPE_CHECKING:
     from pathlib import Path

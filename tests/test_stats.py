@@ -18,9 +18,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gpt2_convert import ChecksumError, DType, FormatError
+from gpt2_convert.io.source import CHUNK
 from gpt2_convert.reports.histogram import LEVELS, draw_histogram
 from gpt2_convert.tensors.stats import BINS, TensorStats, compute_stats
-from gpt2_convert.tensors.tensor import CHUNK, LazyTensor
+from gpt2_convert.tensors.tensor import LazyTensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import gpt2_convert
-from gpt2_convert.formats.detect import open_raw
+from gpt2_convert.formats.opening import open_raw
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -28,12 +28,11 @@ from gpt2_convert import (
     UnreadableError,
     UnsupportedError,
 )
-from gpt2_convert.formats.detect import open_raw
+from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.formats.tensorflow import reader as tf_bundle
 from gpt2_convert.formats.tensorflow.entries import parse_entry
 from gpt2_convert.formats.tensorflow.table import read_table
-from gpt2_convert.io.source import SourceFile
-from gpt2_convert.tensors.tensor import CHUNK
+from gpt2_convert.io.source import CHUNK, SourceFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -37,14 +37,14 @@ from gpt2_convert import (
     VerificationError,
 )
 from gpt2_convert.cli.commands import run
-from gpt2_convert.formats.detect import open_raw
+from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.formats.readers import READERS
 from gpt2_convert.formats.tensorflow import reader as tf_bundle
 from gpt2_convert.formats.tensorflow import table
 from gpt2_convert.formats.tensorflow.engine import process
 from gpt2_convert.formats.tensorflow.engine import reader as tf_engine
 from gpt2_convert.formats.tensorflow.engine.process import Connection
-from gpt2_convert.tensors.tensor import CHUNK
+from gpt2_convert.io.source import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,7 +12,7 @@ from safetensors.numpy import save_file
 
 import gpt2_convert
 from gpt2_convert import FormatError, SourceNotFoundError, UnreadableError, UsageError
-from gpt2_convert.formats.detect import open_raw
+from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.formats.tensorflow.locate import latest_checkpoint
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from tf_writers import CASTS, WRITERS, load
 
 import gpt2_convert
 from gpt2_convert import UnsupportedError
-from gpt2_convert.formats.detect import open_raw
+from gpt2_convert.formats.opening import open_raw
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -25,10 +25,10 @@ from gpt2_convert import (
     SourceNotFoundError,
     UnsupportedError,
 )
-from gpt2_convert.formats.detect import open_raw
+from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.formats.tensorflow import assembly
 from gpt2_convert.formats.tensorflow.shards import Cursor
-from gpt2_convert.tensors.tensor import CHUNK
+from gpt2_convert.io.source import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

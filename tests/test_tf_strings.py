@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from tf_writers import save
 
 from gpt2_convert import ChecksumError, FormatError, UnsupportedError
-from gpt2_convert.formats.detect import open_raw
+from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.formats.tensorflow.strings import read_strings
-from gpt2_convert.tensors.tensor import CHUNK
+from gpt2_convert.io.source import CHUNK
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ import raws
 
 import gpt2_convert
 from gpt2_convert.compare.checkpoints import compare
-from gpt2_convert.formats.detect import open_raw
+from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.model.adopt import adopt
 from gpt2_convert.reports.verification import Kind
 from gpt2_convert.tensors.tolerance import Tolerance
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gpt2_convert import Finding, VerificationReport
-    from gpt2_convert.checkpoint.canonical import RawCheckpoint
+    from gpt2_convert.checkpoint.raw import RawCheckpoint
 
     Arrays = dict[str, np.ndarray[Any, Any]]
 

@@ -9,61 +9,64 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..compare.checkpoints import compare
-from ..errors import UsageError, VerificationError
-from ..formats.detect import checked_path, find_engine
+from ..errors import Advice, UsageError
 from ..formats.engines import NATIVE
+from ..formats.opening import find_engine
 from ..formats.readers import READERS
 from ..formats.writers import WRITERS
 from ..io.atomic import check_target, partial_file
 from ..io.atomic_folder import check_folder_target, partial_folder
+from ..io.source import check_path
 from ..progress import ignore_progress
-from ..reports.verification import ConversionReport, Side, sum_up
+from ..reports.conversion import ConversionReport
+from ..reports.digest import DigestReport
+from ..reports.summary import Side, sum_up
+from ..reports.verification import VerificationError
 from ..tensors.casting import CastLoss
-from .digest import DigestReport, digest_tensors
-from .open import Source, parse_dtype
+from .digest import digest_tensors
+from .source import build_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
 
     from ..checkpoint.canonical import Checkpoint
-    from ..formats.writers import Writer
+    from ..formats.engines import EngineName
+    from ..formats.readers import SourceFormat
+    from ..formats.writers import Compression, TargetFormat, Writer
     from ..progress import Progress
     from ..reports.verification import VerificationReport
+    from ..tensors.dtype import DTypeName
+    from .source import Source
 
 
 def convert(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],
     *,
-    to: str | None = None,
-    source_format: str | None = None,
+    format: SourceFormat | None = None,
     step: int | None = None,
     scope: str | None = None,
     drop: Sequence[str] = (),
     n_head: int | None = None,
-    dtype: str | None = None,
+    dtype: DTypeName | None = None,
     allow_overflow: bool = False,
-    compress: str | None = None,
+    engine: EngineName | None = None,
+    to: TargetFormat | None = None,
+    compress: Compression | None = None,
     digest: bool = False,
     force: bool = False,
     verify: bool = True,
-    engine: str | None = None,
     progress: Progress | None = None,
 ) -> ConversionReport:
     """Convert the checkpoint at ``source`` into the file or folder ``target``.
 
-    ``to`` is a key of WRITERS; without it the suffix of ``target`` decides. ``source_format`` is
-    the key of READERS that the source must have, if any will not do. ``step`` chooses in a folder
-    of several checkpoints, ``scope`` in a checkpoint of several models. ``drop`` are patterns
-    (``*``, ``?``) of unknown tensors to leave out.
-    ``n_head`` states the number of heads where the source does not.
-    ``dtype`` is float16, bfloat16, float32 or float64; a value that would become infinite is an
-    error unless ``allow_overflow``. ``compress`` is "gzip", for HDF5. ``digest`` adds SHA-256
-    digests to the report. ``force`` allows an existing target to be replaced. ``verify=False``
-    waives the proof. With the ``engine`` "tensorflow" the proof re-reads the source through
-    TensorFlow, so that no mistake of the native reader can be in both; see also :func:`.open`.
-    Memory stays within some tens of megabytes at any model size.
+    ``to`` is a key of WRITERS; without it the suffix of ``target`` decides. ``compress`` is "gzip",
+    for HDF5. ``digest`` adds SHA-256 digests to the report. ``force`` allows an existing target to
+    be replaced. ``verify=False`` waives the proof. The other keywords are those of :func:`.open`
+    and say how the source is to be read; with the ``engine`` "tensorflow" the proof re-reads it
+    through TensorFlow, so that no mistake of the native reader can be in both. Memory stays within
+    some tens of megabytes at any model size.
 
     Raises:
         TargetExistsError, TargetError: the target may not or cannot be written.
@@ -73,24 +76,24 @@ def convert(
         Gpt2ConvertError: the source cannot be opened, as open() says, or read to its end. Whatever
             is raised, the target is as it was before.
     """
-    to = to or _format_of(os.fspath(target))
     named_folder = os.fspath(target).endswith("/")
-    target = checked_path(target, "target")
-    if to not in WRITERS:
-        raise UsageError(f"no such format: {to!r}; there are: {', '.join(WRITERS)}")
-    writer = WRITERS[to]
+    into = to or _format_of(os.fspath(target))
+    target = check_path(target, "target")
+    if into not in WRITERS:
+        raise UsageError(f"no such format: {into!r}; there are: {', '.join(WRITERS)}")
+    writer = WRITERS[into]
     if named_folder and not writer.folder_of:
-        raise UsageError(f"{target}/: names a folder, and {to} is one file")
+        raise UsageError(f"{target}/: names a folder, and {into} is one file")
     if compress is not None and compress not in writer.compressed:
         raise UsageError(f"{writer.title} cannot be compressed with {compress!r} here")
-    origin = Source(
+    origin = build_source(
         source,
-        format=source_format,
+        format=format,
         step=step,
         scope=scope,
-        drop=tuple(drop),
+        drop=drop,
         n_head=n_head,
-        dtype=parse_dtype(dtype),
+        dtype=dtype,
         allow_overflow=allow_overflow,
         engine=engine,
     )
@@ -103,12 +106,12 @@ def convert(
             find_engine(checkpoint.format, witness, checkpoint.raw.where)  # sooner than at the end
         totals = sum_up(list(checkpoint.values()))
         verification = None
-        with _landing(target, writer, checkpoint, force=force) as partial:
+        with _partial_target(target, writer, checkpoint, force=force) as partial:
             _write(checkpoint, partial, writer, compress, totals.nbytes, watch)
             if verify:
-                verification = _prove(origin, partial, target, to, watch)
+                verification = _prove(origin, partial, target, into, watch)
             target_nbytes = _count_bytes(partial)
-            written = Side(os.fspath(target), to)
+            written = Side(os.fspath(target), into)
             digests = digest_tensors(checkpoint.values(), watch) if digest else ()
         return ConversionReport(
             source=Side(checkpoint.raw.where, checkpoint.format),
@@ -133,11 +136,12 @@ def _format_of(target: str) -> str:
             return name
     known = ", ".join(f"{writer.suffixes[0]!r} ({name})" for name, writer in WRITERS.items())
     raise UsageError(
-        f"{target}: which format? its name ends with none of {known}; say it with --to"
+        f"{target}: which format? its name ends with none of {known}",
+        Advice("say it with {}", "to"),
     )
 
 
-def _landing(
+def _partial_target(
     target: Path, writer: Writer, checkpoint: Checkpoint, *, force: bool
 ) -> AbstractContextManager[Path]:
     """Return the context that gives the target its name at the end, if it may be written."""
@@ -193,7 +197,7 @@ def _prove(
         VerificationError: they differ.
     """
     loss = CastLoss()
-    reader = READERS[WRITERS[to].reader or to]
+    reader = READERS[WRITERS[to].read_as]
     with origin.open(loss) as afresh, (reader.reopen or reader.open)(partial, None) as written:
         report = compare(
             afresh,

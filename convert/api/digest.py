@@ -1,104 +1,60 @@
-"""A fingerprint of a checkpoint's contents, equal whatever the container.
-
-A tensor's digest is the SHA-256 of its elements as little-endian C-order bytes, in canonical shape.
-The digest of the whole is the SHA-256 of the lines ``<digest>  <name> <dtype> <shape>``, one a
-tensor in canonical order, each ended by a newline, where the shape is written ``[768, 2304]``.
-Those are the lines that ``gpt2-convert digest`` prints, all but the last, so anyone can recompute
-it: ``gpt2-convert digest PATH | sed '$d' | sha256sum``. The hparams are not part of it.
-"""
+"""The fingerprint of a checkpoint, computed: :mod:`..reports.digest` says of what."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..progress import ignore_progress
-from ..reports.verification import Side
+from ..reports.digest import DigestReport, TensorDigest
+from ..reports.summary import Side
 from ..tensors.read_ahead import read_ahead
-from .open import open  # noqa: A004 - a checkpoint, not a file
+from .source import build_source
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Sequence
 
+    from ..formats.engines import EngineName
+    from ..formats.readers import SourceFormat
     from ..progress import Progress
-    from ..reports.verification import Json
+    from ..tensors.dtype import DTypeName
     from ..tensors.tensor import LazyTensor
-
-
-@dataclass(frozen=True, slots=True)
-class TensorDigest:
-    """The SHA-256 of one tensor, in hexadecimal, and what it is of."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    sha256: str
-
-    @property
-    def line(self) -> str:
-        """The line of the listing that the digest of the whole is taken over."""
-        return f"{self.sha256}  {self.name} {self.dtype} {list(self.shape)}"
-
-
-@dataclass(frozen=True, slots=True)
-class DigestReport:
-    """The digests of a checkpoint's tensors in canonical order, and the one of them all.
-
-    ``engine`` is what read them, and ``notes`` are what should be known of that.
-    """
-
-    side: Side
-    tensors: tuple[TensorDigest, ...]
-    engine: str = "native"
-    notes: tuple[str, ...] = ()
-
-    @property
-    def sha256(self) -> str:
-        """The digest of the whole, in hexadecimal."""
-        listing = "".join(f"{tensor.line}\n" for tensor in self.tensors)
-        return hashlib.sha256(listing.encode()).hexdigest()
-
-    def as_json(self) -> Json:
-        """Return the document that ``digest --json`` prints."""
-        return {
-            "kind": "digest",
-            "ok": True,
-            "findings": [],
-            **self.side.as_json(),
-            "engine": self.engine,
-            "notes": list(self.notes),
-            "sha256": self.sha256,
-            "tensors": [
-                {
-                    "name": tensor.name,
-                    "dtype": tensor.dtype,
-                    "shape": list(tensor.shape),
-                    "sha256": tensor.sha256,
-                }
-                for tensor in self.tensors
-            ],
-        }
 
 
 def digest(
     source: str | os.PathLike[str],
     *,
+    format: SourceFormat | None = None,
     step: int | None = None,
     scope: str | None = None,
     drop: Sequence[str] = (),
-    engine: str | None = None,
+    n_head: int | None = None,
+    dtype: DTypeName | None = None,
+    allow_overflow: bool = False,
+    engine: EngineName | None = None,
     progress: Progress | None = None,
 ) -> DigestReport:
-    """Compute the digests of the checkpoint at ``source``; see the module for what they are.
+    """Compute the digests of the checkpoint at ``source``; :mod:`..reports.digest` has their rule.
 
-    ``engine`` reads it, as in :func:`.open`.
+    The keywords are those of :func:`.open`. With ``dtype`` the digests are those of the weights as
+    they are after the cast.
 
     Raises:
         Gpt2ConvertError: as open(); or the checkpoint cannot be read to its end.
     """
-    with open(source, step=step, scope=scope, drop=drop, engine=engine) as checkpoint:
+    origin = build_source(
+        source,
+        format=format,
+        step=step,
+        scope=scope,
+        drop=drop,
+        n_head=n_head,
+        dtype=dtype,
+        allow_overflow=allow_overflow,
+        engine=engine,
+    )
+    with origin.open() as checkpoint:
         tensors = tuple(digest_tensors(checkpoint.values(), progress or ignore_progress))
         return DigestReport(
             Side(checkpoint.raw.where, checkpoint.format),

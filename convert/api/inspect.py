@@ -6,17 +6,22 @@ import os
 from typing import TYPE_CHECKING
 
 from ..errors import ChecksumError, FormatError, SchemaError, SourceNotFoundError, UnsupportedError
-from ..formats.detect import open_raw
-from ..model.adopt import adopt
 from ..progress import ignore_progress
-from ..reports.verification import InspectionReport, sum_up
+from ..reports.inspection import InspectionReport
+from ..reports.summary import sum_up
 from ..tensors.stats import compute_stats
+from .source import build_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..checkpoint.canonical import Checkpoint, RawCheckpoint
+    from ..checkpoint.canonical import Checkpoint
+    from ..checkpoint.raw import RawCheckpoint
+    from ..errors import Gpt2ConvertError, Problem
+    from ..formats.engines import EngineName
+    from ..formats.readers import SourceFormat
     from ..progress import Progress
+    from ..tensors.dtype import DTypeName
     from ..tensors.stats import TensorStats
     from ..tensors.tensor import LazyTensor
 
@@ -24,34 +29,48 @@ if TYPE_CHECKING:
 def inspect(
     source: str | os.PathLike[str],
     *,
+    format: SourceFormat | None = None,
     step: int | None = None,
     scope: str | None = None,
     drop: Sequence[str] = (),
+    n_head: int | None = None,
+    dtype: DTypeName | None = None,
+    allow_overflow: bool = False,
+    engine: EngineName | None = None,
     stats: bool = False,
-    engine: str | None = None,
     progress: Progress | None = None,
 ) -> InspectionReport:
     """List the tensors, hparams and files of a checkpoint.
 
     No weights are read, unless ``stats`` asks for statistics of each tensor. A readable checkpoint
-    that is no GPT-2, or holds several, or lacks a shard, is listed too; the report says so.
-    ``step`` chooses in a folder of several checkpoints, ``scope`` in a checkpoint of several
-    models; ``drop`` are patterns of unknown tensors to leave out; ``engine`` reads it, as in
-    :func:`.open`.
+    that is no GPT-2, or holds several, or lacks a shard, is listed too; the report says so. The
+    other keywords are those of :func:`.open`; with ``dtype`` the tensors are listed, and measured,
+    as they are after the cast.
 
     Raises:
         SourceNotFoundError, UnreadableError, FormatError, UnsupportedError, UsageError: its index
             or headers cannot be read.
     """
-    with open_raw(source, step, engine=engine) as raw:
+    origin = build_source(
+        source,
+        format=format,
+        step=step,
+        scope=scope,
+        drop=drop,
+        n_head=n_head,
+        dtype=dtype,
+        allow_overflow=allow_overflow,
+        engine=engine,
+    )
+    with origin.open_raw() as raw:
         checkpoint: Checkpoint | None = None
-        not_gpt2 = None
-        problems: tuple[str, ...] = ()
+        refusal: Gpt2ConvertError | None = None
+        problems: tuple[Problem, ...] = ()
         tensors = raw.tensors
         try:
-            checkpoint = adopt(raw, drop, scope)
+            checkpoint = origin.cast(origin.adopt(raw))
         except (SchemaError, FormatError, UnsupportedError) as error:
-            not_gpt2 = str(error)
+            refusal = error
             problems = error.problems if isinstance(error, SchemaError) else ()
         else:
             tensors = tuple(checkpoint.values())
@@ -61,7 +80,7 @@ def inspect(
             files=raw.files,
             tensors=tensors,
             checkpoint=checkpoint,
-            not_gpt2=not_gpt2,
+            refusal=refusal,
             problems=problems,
             faults=tuple(str(fault) for fault in raw.faults),
             totals=sum_up(list(tensors)),

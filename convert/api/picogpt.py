@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import SchemaError
+from ..errors import Problem, SchemaError
 from .open import open  # noqa: A004 - a checkpoint, not a file
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ def load_gpt2_params_from_tf_ckpt(
     with open(tf_ckpt_path, scope=scope) as checkpoint:
         for key, value in checkpoint.hparams.known().items():
             if key in hparams and hparams[key] != value:
-                problem = f"hparams say {key} {hparams[key]!r}, but the checkpoint has {value}"
+                problem = Problem(
+                    f"hparams say {key} {hparams[key]!r}, but the checkpoint has {value}"
+                )
                 raise SchemaError(checkpoint.raw.where, (problem,))
         return checkpoint.tree()

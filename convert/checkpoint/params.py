@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from .canonical import HParams
+    from .hparams import HParams
 
     Array = npt.NDArray[np.floating[Any]]
 

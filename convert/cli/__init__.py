@@ -1,8 +1,4 @@
-"""The command line: the only place that prints, colours, shows progress or exits.
-
-Exit codes: 0 done and equal; 1 the verification found differences; 2 the job could not be done;
-130 interrupted.
-"""
+"""The command line: the only place that prints, colours, shows progress or exits."""
 
 from __future__ import annotations
 
@@ -10,16 +6,14 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from ..quoting import os_reason
+from .exit_codes import COULD_NOT, EQUAL, INTERRUPTED
 from .interruption import catch_signals, interrupted
 from .streams import open_standard_streams, print_error
 
 if TYPE_CHECKING:
     from typing import Final, NoReturn
 
-EQUAL: Final = 0
-DIFFERENT: Final = 1
-COULD_NOT: Final = 2
-INTERRUPTED: Final = 130
 TRACEBACK: Final = "GPT2_CONVERT_TRACEBACK"
 """The environment variable that shows where an unexpected error came from."""
 
@@ -32,7 +26,7 @@ def main() -> NoReturn:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     code = _run()
     # Everything was flushed. Skipping the interpreter's own shutdown keeps it from trying again on
-    # a pipe that nobody reads any more, and from complaining about it.
+    # a pipe that is no longer read, and from complaining about it.
     os._exit(code)
 
 
@@ -46,8 +40,7 @@ def _run() -> int:
     except BrokenPipeError:
         return EQUAL  # whoever read the help has seen enough of it
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        print_error(f"{error.filename or 'the output'}: {reason}")
+        print_error(f"{error.filename or 'the output'}: {os_reason(error)}")
     except Exception as error:  # noqa: BLE001 - the last line of defence against a traceback
         if interrupted():
             return _stop()  # what is being unwound may fail in its own ways

@@ -10,7 +10,7 @@ import click
 
 import gpt2_convert
 
-from . import COULD_NOT, DIFFERENT, EQUAL
+from .exit_codes import COULD_NOT, DIFFERENT, EQUAL
 from .options import (
     EITHER_HELP,
     JSON_OPTION,
@@ -20,11 +20,15 @@ from .options import (
     conversion_options,
     path_argument,
 )
+from .printer import Printer, spell_flag
 from .results import print_error_document, print_report, show_verification, working
 from .streams import PROGRAM, print_error
 
 if TYPE_CHECKING:
     from typing import Any, Final
+
+    from ..formats.readers import SourceFormat
+    from ..formats.writers import TargetFormat
 
 COMPLETE: Final = "_GPT2_CONVERT_COMPLETE"
 """The environment variable through which a shell asks how a command line may go on."""
@@ -52,7 +56,7 @@ def run(arguments: list[str]) -> int:
         print_error(message)
         return COULD_NOT
     except gpt2_convert.Gpt2ConvertError as error:
-        print_error(str(error))
+        print_error(error.spell(spell_flag))
         return DIFFERENT if isinstance(error, gpt2_convert.VerificationError) else COULD_NOT
     return code
 
@@ -115,8 +119,8 @@ def commands() -> None:
 class Conversion(NamedTuple):
     """What a conversion command is bound to: keys of READERS and WRITERS, or any."""
 
-    source_format: str | None
-    to: str | None
+    source_format: SourceFormat | None
+    to: TargetFormat | None
     summary: str
 
 
@@ -145,7 +149,7 @@ def add_conversion(name: str, conversion: Conversion) -> None:
         no_verify: bool,
         as_json: bool,
         quiet: bool,
-        to: str | None = conversion.to,
+        to: TargetFormat | None = conversion.to,
         **options: Any,  # noqa: ANN401 - each is a keyword of gpt2_convert.convert
     ) -> int:
         with working(as_json, quiet) as progress:
@@ -154,7 +158,7 @@ def add_conversion(name: str, conversion: Conversion) -> None:
                 source,
                 target,
                 to=to,
-                source_format=conversion.source_format,
+                format=conversion.source_format,
                 verify=not no_verify,
                 progress=progress,
                 **options,
@@ -162,9 +166,9 @@ def add_conversion(name: str, conversion: Conversion) -> None:
             seconds = time.monotonic() - started
 
         def show() -> None:
-            from ..reports.text import print_conversion
+            from ..reports.text import write_conversion
 
-            print_conversion(report, seconds)
+            write_conversion(Printer(), report, seconds, spell_flag)
 
         done = f"; {report.target.path} is complete{'' if no_verify else ' and verified'}"
         return print_report(EQUAL, report, show, as_json, quiet, done)
@@ -219,9 +223,9 @@ def inspect(source: str, flat: bool, as_json: bool, quiet: bool, **options: Any)
         report = gpt2_convert.inspect(source, progress=progress, **options)
 
     def show() -> None:
-        from ..reports.text import print_inspection
+        from ..reports.text import write_inspection
 
-        print_inspection(report, flat=flat)
+        write_inspection(Printer(), report, flat=flat, spell=spell_flag)
 
     return print_report(EQUAL, report, show, as_json, quiet)
 
@@ -238,9 +242,9 @@ def digest(source: str, as_json: bool, quiet: bool, **options: Any) -> int:  # n
         report = gpt2_convert.digest(source, progress=progress, **options)
 
     def show() -> None:
-        from ..reports.text import print_digests
+        from ..reports.text import write_digests
 
-        print_digests(report)
+        write_digests(Printer(), report)
         for note in report.notes:
             print_error(note)  # stdout has lines for other programs
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import gpt2_convert
 
-from . import COULD_NOT, DIFFERENT, EQUAL
+from .exit_codes import COULD_NOT, DIFFERENT, EQUAL
 from .interruption import stop_if_interrupted
+from .printer import Printer, spell_flag
 from .streams import in_foreground, print_result
 
 if TYPE_CHECKING:
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from typing import Any, Protocol
 
+    from ..errors import Advice, Spell
     from ..progress import Progress
 
     class Report(Protocol):
         """Any report."""
 
-        def as_json(self) -> dict[str, Any]:
+        def as_json(self, spell: Spell = ...) -> dict[str, Any]:
             """Return the document that --json prints."""
 
 
@@ -30,9 +32,9 @@ def show_verification(report: gpt2_convert.VerificationReport, as_json: bool, qu
     """Print what a comparison found, and return the exit code that says so."""
 
     def show() -> None:
-        from ..reports.text import print_verification
+        from ..reports.text import write_verification
 
-        print_verification(report)
+        write_verification(Printer(), report, spell_flag)
 
     return print_report(EQUAL if report.ok else DIFFERENT, report, show, as_json, quiet)
 
@@ -50,7 +52,7 @@ def print_report(
     ``done`` is as in :func:`.print_result`.
     """
     if as_json:
-        return print_json(report.as_json(), code, done)
+        return print_json(report.as_json(spell_flag), code, done)
     return code if quiet else print_result(code, show, done)
 
 
@@ -86,13 +88,26 @@ def reporting_failures(as_json: bool, quiet: bool) -> Iterator[None]:
     except gpt2_convert.Gpt2ConvertError as error:
         if as_json:
             problems = error.problems if isinstance(error, gpt2_convert.SchemaError) else ()
-            print_error_document(type(error).__name__, str(error), problems)
+            print_error_document(
+                type(error).__name__,
+                error.spell(spell_flag),
+                tuple(problem.spell(spell_flag) for problem in problems),
+                error.advice,
+            )
         raise
 
 
-def print_error_document(kind: str, message: str, problems: tuple[str, ...] = ()) -> None:
+def print_error_document(
+    kind: str, message: str, problems: tuple[str, ...] = (), advice: Advice | None = None
+) -> None:
     """Print the JSON document of an error; its line on stderr follows."""
-    description = {"type": kind, "message": message, "problems": problems}
+    description = {
+        "type": kind,
+        "message": message,
+        "problems": problems,
+        "option": advice.option if advice else None,
+        "value": advice.value if advice else None,
+    }
     print_json({"kind": "error", "ok": False, "findings": [], "error": description}, COULD_NOT)
 
 

@@ -1,6 +1,6 @@
 """Standard output and standard error, in whatever state they arrive.
 
-Either may be closed, full, a pipe that nobody reads any more, or unable to encode a name. Names and
+Either may be closed, full, a pipe that is no longer read, or unable to encode a name. Names and
 paths come from files, so whatever of them is printed is escaped first.
 """
 
@@ -19,7 +19,7 @@ PROGRAM: Final = "gpt2-convert"
 
 
 def open_standard_streams() -> None:
-    """Open what arrived closed, lest a checkpoint gets the number of stdout or stderr.
+    """Open what arrived closed, so that no checkpoint gets the number of stdout or stderr.
 
     Whatever is printed would end in it. They are opened the wrong way round, so that using them
     fails as it would on a closed one (as stdopen in GNU coreutils does).
@@ -70,8 +70,8 @@ def print_result(code: int, write: Callable[[], object], done: str = "") -> int:
     A reader that closes the pipe early, as head does, has seen enough; how the job went does not
     change by that.
     """
-    from ..io.source import os_reason
-    from . import COULD_NOT
+    from ..quoting import os_reason
+    from .exit_codes import COULD_NOT
 
     try:
         write()

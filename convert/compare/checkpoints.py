@@ -8,77 +8,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..api.open import Source, parse_dtype, refuse_faults
-from ..errors import FormatError, SchemaError, UnsupportedError
-from ..formats.detect import open_raw
+from ..errors import Advice, FormatError, SchemaError, UnsupportedError
 from ..model.config import read_behaviour, read_sizes
-from ..model.names import find_wrong_drops, match
+from ..model.drops import find_wrong_drops
+from ..model.names import match
 from ..model.schema import load_family
 from ..model.scopes import describe_choice
 from ..progress import ignore_progress
 from ..quoting import clip
-from ..reports.verification import Finding, Kind, Side, VerificationReport, sum_up
-from ..tensors.casting import CastLoss
+from ..reports.summary import Side, sum_up
+from ..reports.verification import Finding, Kind, VerificationReport
 from ..tensors.tensor import same_bytes
 from ..tensors.tolerance import EXACT, Tolerance
-from .difference import Twins, describe
+from .hints import Twins, describe
 from .values import compare_values
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Sequence
     from typing import Final
 
-    from ..checkpoint.canonical import Checkpoint, RawCheckpoint
+    from ..checkpoint.canonical import Checkpoint
+    from ..checkpoint.raw import RawCheckpoint
     from ..model.names import Match
     from ..progress import Progress
+    from ..tensors.casting import CastLoss
     from ..tensors.tensor import LazyTensor
 
 _WORKERS: Final = 2
 """Threads that compare. Each reads a source and a target, so two keep four streams going."""
-
-
-def verify(
-    source: str | os.PathLike[str],
-    target: str | os.PathLike[str],
-    *,
-    step: int | None = None,
-    scope: str | None = None,
-    drop: Sequence[str] = (),
-    dtype: str | None = None,
-    allow_overflow: bool = False,
-    atol: float = 0.0,
-    rtol: float = 0.0,
-    engine: str | None = None,
-    progress: Progress | None = None,
-) -> VerificationReport:
-    """Compare any two checkpoints that the tool reads.
-
-    ``step`` chooses a step in a source folder that holds several, ``scope`` a model in a source
-    checkpoint that holds several; ``drop`` are patterns of unknown source tensors to leave out;
-    ``dtype`` casts the source before it is compared, as a conversion with that dtype does. Values
-    count as equal where ``|source - target| <= atol + rtol * |source|``; by default every bit
-    counts. ``engine`` reads the source, as in :func:`.open`: with "tensorflow" TensorFlow is the
-    witness, and no name, shape or value is taken from the native reader.
-
-    Raises:
-        Gpt2ConvertError: one of the two cannot be read, or the source is no GPT-2. Differences
-            are not errors; they are the report's findings.
-    """
-    origin = Source(
-        source,
-        step=step,
-        scope=scope,
-        drop=tuple(drop),
-        dtype=parse_dtype(dtype),
-        allow_overflow=allow_overflow,
-        engine=engine,
-    )
-    tolerance = Tolerance(atol, rtol)
-    loss = CastLoss() if origin.dtype else None
-    with origin.open(loss) as checkpoint, open_raw(target) as raw:
-        refuse_faults(raw)
-        return compare(checkpoint, raw, tolerance=tolerance, loss=loss, progress=progress)
 
 
 def compare(
@@ -99,10 +55,10 @@ def compare(
     if len(found.scopes) > 1 and not found.hits:
         raise SchemaError(
             target.where,
-            (f"{describe_choice(found.scopes)}; that is for the source, so pass it first",),
+            (describe_choice(found.scopes, "; that is for the source, so pass it first"),),
         )
     findings = _compare_hparams(source, target, strict)
-    findings += _find_strangers(source, found)
+    findings += _find_extras(source, found)
     structure, pairs = _pair_up(source, found)
     findings += structure
     different = compare_values(
@@ -127,7 +83,7 @@ def compare(
     )
 
 
-def _find_strangers(source: Checkpoint, found: Match) -> list[Finding]:
+def _find_extras(source: Checkpoint, found: Match) -> list[Finding]:
     """Return what the target has and the source has not."""
     findings = [
         Finding(Kind.EXTRA, tensor.name, f"{list(tensor.shape)} is not in the source")
@@ -135,7 +91,7 @@ def _find_strangers(source: Checkpoint, found: Match) -> list[Finding]:
     ]
     findings += [
         Finding(Kind.EXTRA, tensor.name, text)
-        for tensor, text in find_wrong_drops(found, source.hparams.known())
+        for tensor, text in find_wrong_drops(found.dropped, source.hparams.known())
     ]
     findings += [
         Finding(Kind.DUPLICATE, tensor.name, "it stands twice") for tensor in found.repeated
@@ -176,13 +132,13 @@ def _pair_up(
         if stored.shape != shape:
             found_shape = stored.shape
             if len(shape) > len(tensor.shape) and found_shape[:1] == shape[:1]:
-                found_shape = found_shape[1:]  # conv1d's leading axis is nobody's concern here
+                found_shape = found_shape[1:]  # people do not know of conv1d's leading axis
             findings.append(_describe_shape(name, tensor.shape, found_shape))
         elif stored.dtype != tensor.dtype:
             text = f"{tensor.dtype} in the source, {stored.dtype} in the target"
-            hint = f"--dtype {stored.dtype} compares with the source cast to it"
+            advice = Advice("{} compares with the source cast to it", "dtype", stored.dtype.value)
             findings.append(
-                Finding(Kind.DTYPE, name, text, hint=hint if stored.dtype.is_floating else None)
+                Finding(Kind.DTYPE, name, text, advice=advice if stored.dtype.is_floating else None)
             )
         else:
             pairs.append((tensor, stored))

@@ -7,31 +7,24 @@ read the tensors again, and hold at most a few chunks, or two square matrices of
 
 from __future__ import annotations
 
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from ..errors import FormatError
 from ..quoting import quote
-from ..reports.verification import Finding, Kind
-from ..tensors.floats import bits, cast, decode
-from ..tensors.tensor import DType, same_bytes
+from ..tensors.floats import bits, decode
 from ..tensors.tolerance import EXACT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from typing import Any, Final
+    from collections.abc import Iterator
+    from typing import Any
 
     import numpy.typing as npt
 
+    from ..tensors.dtype import DType
     from ..tensors.tensor import LazyTensor
     from ..tensors.tolerance import Tolerance
 
     Array = npt.NDArray[Any]
-
-MAX_SQUARE: Final = 16 << 20
-"""Bytes of a matrix up to which it is compared with its transpose: 2048 x 2048 of float32."""
-_HEAD: Final = 4096
-"""Bytes at the start of a tensor by which another one is recognised before all are compared."""
 
 
 class Difference:
@@ -123,132 +116,3 @@ def numbers(data: bytes, dtype: DType) -> Array:
 
     with np.errstate(invalid="ignore"):  # some processors complain of NaNs that are signals
         return decode(data, dtype).astype(np.float64)
-
-
-class Twins:
-    """Source tensors by what they begin with, to recognise one under another's name."""
-
-    __slots__ = ("_names", "_sources")
-
-    def __init__(self, sources: Mapping[str, LazyTensor]) -> None:
-        self._sources = sources
-        self._names: dict[tuple[tuple[int, ...], DType], dict[bytes, list[str]]] = {}
-
-    def find(self, target: LazyTensor, own: LazyTensor) -> str | None:
-        """Return the name of a source tensor other than ``own`` that ``target`` equals."""
-        kind = own.shape, own.dtype
-        if kind not in self._names:
-            heads: dict[bytes, list[str]] = {}
-            for name, tensor in self._sources.items():
-                if (tensor.shape, tensor.dtype) == kind:
-                    heads.setdefault(_head(tensor), []).append(name)
-            self._names[kind] = heads
-        for name in self._names[kind].get(_head(target), []):
-            if name != own.name and same_bytes(self._sources[name], target):
-                return name
-        return None
-
-
-def describe(difference: Difference, twins: Twins, targets: Mapping[str, LazyTensor]) -> Finding:
-    """Return the finding, with a hint where a known mistake explains the whole difference."""
-    import numpy as np
-
-    source = difference.source
-    first_index = None
-    text = f"{difference.differing:,} of {source.size:,} elements differ"
-    if difference.first is not None:
-        first_index = tuple(int(i) for i in np.unravel_index(difference.first, source.shape))
-        largest = f"{difference.max_abs_diff:.3g}" if difference.finite else "not finite"
-        text += f"; largest difference {largest}; first at {list(first_index)}: "
-        if difference.first_values is None:
-            text += "the target ends there"
-        else:
-            expected, found = difference.first_values
-            text += f"{expected:.9g} in the source, {found:.9g} in the target"
-    if difference.damage:
-        hint: str | None = f"damaged after it was written: {difference.damage}"
-    else:
-        hint = _find_hint(difference, twins, targets)
-    return Finding(
-        kind=Kind.VALUES,
-        tensor=source.name,
-        message=text,
-        differing=difference.differing,
-        elements=source.size,
-        max_abs_diff=difference.max_abs_diff if difference.finite else None,
-        first_index=first_index,
-        hint=hint,
-    )
-
-
-def _find_hint(
-    difference: Difference, twins: Twins, targets: Mapping[str, LazyTensor]
-) -> str | None:
-    source, target = difference.source, difference.target
-    if _is_transposed(source, target):
-        return "transposed"
-    other = twins.find(target, source)
-    if other:
-        back = other in targets and _holds(targets[other], source)
-        return f"swapped with {other}" if back else f"it holds the values of {other}"
-    narrower = _find_rounding(source, target)
-    return f"rounded to {narrower} on the way" if narrower else None
-
-
-def _holds(target: LazyTensor, source: LazyTensor) -> bool:
-    """Whether ``target`` has the bytes of ``source``; a damaged one has a finding of its own."""
-    try:
-        return same_bytes(target, source)
-    except FormatError:
-        return False
-
-
-def _is_transposed(source: LazyTensor, target: LazyTensor) -> bool:
-    import numpy as np
-
-    shape = source.shape
-    if len(shape) != 2 or shape[0] != shape[1] or source.nbytes > MAX_SQUARE:
-        return False
-    first = bits(b"".join(source.chunks()), source.dtype).reshape(shape)
-    second = bits(b"".join(target.chunks()), source.dtype).reshape(shape)
-    return bool(np.array_equal(first.T, second))
-
-
-def _head(tensor: LazyTensor) -> bytes:
-    return next(tensor.chunks(), b"")[:_HEAD]
-
-
-def _find_rounding(source: LazyTensor, target: LazyTensor) -> str | None:
-    """Return the narrower dtype through which every element of ``source`` gives ``target``."""
-    candidates = dict(_ROUNDINGS.get(source.dtype, {}))
-    for expected, found in zip_longest(source.chunks(), target.chunks(), fillvalue=b""):
-        for name, rounded in list(candidates.items()):
-            if rounded(expected) != found:
-                del candidates[name]
-        if not candidates:
-            return None
-    return next(iter(candidates), None)
-
-
-def _through(wide: DType, narrow: DType) -> Callable[[bytes], bytes]:
-    return lambda data: cast(cast(data, wide, narrow), narrow, wide)
-
-
-def _cut_to_bfloat16(data: bytes) -> bytes:
-    import numpy as np
-
-    return (np.frombuffer(data, "<u4") & np.uint32(0xFFFF0000)).tobytes()
-
-
-_ROUNDINGS: Final[dict[DType, dict[str, Callable[[bytes], bytes]]]] = {
-    DType.FLOAT32: {
-        "float16": _through(DType.FLOAT32, DType.FLOAT16),
-        "bfloat16": _through(DType.FLOAT32, DType.BFLOAT16),
-        "bfloat16 (cut off, not rounded)": _cut_to_bfloat16,
-    },
-    DType.FLOAT64: {
-        "float32": _through(DType.FLOAT64, DType.FLOAT32),
-        "float16": _through(DType.FLOAT64, DType.FLOAT16),
-        "bfloat16": _through(DType.FLOAT64, DType.BFLOAT16),
-    },
-}

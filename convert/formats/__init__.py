@@ -1,1 +1,1 @@
-"""Room."""
+"""Containers, each with its reader beside its writer. They know bytes and not GPT-2."""

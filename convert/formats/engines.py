@@ -14,9 +14,12 @@ from ..errors import UnsupportedError
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from typing import Final
+    from typing import Final, Literal, TypeAlias
 
-    from ..checkpoint.canonical import RawCheckpoint
+    from ..checkpoint.raw import RawCheckpoint
+
+    EngineName: TypeAlias = Literal["native", "tensorflow"]
+    """NATIVE, and the keys of every reader's engines."""
 
 NATIVE: Final = "native"
 """The engine of this package itself, which every reader has."""

@@ -1,4 +1,4 @@
-"""Files that people pass by mistake, told by their first bytes, and what to do about each.
+"""Foreign files: what people pass by mistake, told by its first bytes, and what to do about it.
 
 None of them is a checkpoint that a reader takes; each gets a sentence a person can act on. Readers
 ask too, because a download that went wrong keeps the name it should have had.

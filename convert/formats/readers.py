@@ -1,7 +1,7 @@
 """The containers this tool reads. A reader knows bytes and not GPT-2.
 
-To add one: a module with ``NAME``, a test whether a path is its own, and a function that opens it,
-and a line in READERS.
+To add one: a module in this room with ``NAME``, a test whether a path is its own and a function
+that opens it, and a line in READERS.
 """
 
 from __future__ import annotations
@@ -11,17 +11,21 @@ from typing import TYPE_CHECKING
 
 from .engines import Engine
 from .hdf5 import reader as hdf5
+from .huggingface import reader as huggingface
 from .npz import reader as npz
 from .safetensors import reader as safetensors
-from .tensorflow import reader as tf_bundle
-from .tensorflow.engine import reader as tf_engine
+from .tensorflow import reader as tensorflow
+from .tensorflow.engine import reader as engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
-    from typing import Final
+    from typing import Final, Literal, TypeAlias
 
-    from ..checkpoint.canonical import RawCheckpoint
+    from ..checkpoint.raw import RawCheckpoint
+
+    SourceFormat: TypeAlias = Literal["npz", "tensorflow", "safetensors", "hdf5"]
+    """The keys of READERS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +47,21 @@ class Reader:
 
 READERS: Final[dict[str, Reader]] = {
     npz.NAME: Reader("NumPy archive (.npz)", False, npz.recognises, npz.open_npz),
-    tf_bundle.NAME: Reader(
+    tensorflow.NAME: Reader(
         "TensorFlow checkpoint",
         True,
-        tf_bundle.recognises,
-        tf_bundle.open_bundle,
+        tensorflow.recognises,
+        tensorflow.open_bundle,
         engines={
-            tf_engine.ENGINE: Engine(
-                "TensorFlow", tf_engine.require, tf_engine.open_through_tensorflow
-            )
+            engine.ENGINE: Engine("TensorFlow", engine.require, engine.open_through_tensorflow)
         },
     ),
     safetensors.NAME: Reader(
         "safetensors file or Hugging Face model",
         False,
-        safetensors.recognises,
-        safetensors.open_safetensors,
-        reopen=safetensors.open_written,
+        huggingface.recognises,
+        huggingface.open_model,
+        reopen=huggingface.open_written,
     ),
     # The last: its signature may stand at many places, also by chance in another container.
     hdf5.NAME: Reader("HDF5 file (.h5)", False, hdf5.recognises, hdf5.open_hdf5),

@@ -14,16 +14,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import Gpt2ConvertError, TargetError, TargetExistsError, UsageError
+from ..errors import Advice, TargetError, TargetExistsError, UsageError
+from .os_errors import os_errors_as
 from .signals import hold_signals
-from .source import os_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from contextlib import AbstractContextManager
     from typing import Final
 
-_PARTIAL: Final = ".partial"
+PARTIAL: Final = ".partial"
 _MAX_NAME: Final = 255
 """Bytes of a file name on every common file system."""
 
@@ -51,7 +51,8 @@ def check_target(target: Path, *, force: bool, sources: Collection[tuple[int, in
     return final
 
 
-def partial_file(target: Path, *, force: bool) -> AbstractContextManager[Path]:
+@contextmanager
+def partial_file(target: Path, *, force: bool) -> Iterator[Path]:
     """Yield the path of a new empty file that becomes ``target`` when the block ends well.
 
     Its permissions are what the umask leaves of rw-rw-rw-. With ``force`` it replaces a file that
@@ -61,59 +62,32 @@ def partial_file(target: Path, *, force: bool) -> AbstractContextManager[Path]:
         TargetError: it cannot be created, written or renamed (the disk is full, for example).
         TargetExistsError: another program has put a file there in the meantime.
     """
-    return appear(
-        target,
-        create=_create,
-        settle=sync,
-        name=lambda partial, target: _name(partial, target, force=force),
-        remove=os.unlink,
-    )
+    partial = beside(target, PARTIAL)
+    with blame(target), removing_at_the_end(partial, os.unlink):
+        os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+        yield partial
+        sync(partial)
+        _rename(partial, target, force=force)
+        sync_names(target.parent)
 
 
 @contextmanager
-def appear(
-    target: Path,
-    *,
-    create: Callable[[Path], None],
-    settle: Callable[[Path], None],
-    name: Callable[[Path, Path], None],
-    remove: Callable[[Path], None],
-) -> Iterator[Path]:
-    """Yield the path of a new partial target, which gets its name when the block ends well.
-
-    ``create`` makes it, ``settle`` makes it durable, ``name(partial, target)`` gives it its name,
-    and ``remove`` takes away what stands under the first name in the end.
-
-    Raises:
-        TargetError: the operating system refuses any of that.
-        Gpt2ConvertError: as the steps and the block say.
-    """
-    partial = beside(target, _PARTIAL)
-    with blame(target):
-        try:
-            create(partial)
-            yield partial
-            settle(partial)
-            name(partial, target)
-            sync_names(target.parent)
-        finally:
-            try:
-                with hold_signals():
-                    clear(partial, remove)
-            except BaseException:
-                clear(partial, remove)  # for a signal that came before they were held
-                raise
-
-
-@contextmanager
-def blame(target: Path) -> Iterator[None]:
-    """Turn an OSError of the block into a TargetError that names ``target``."""
+def removing_at_the_end(partial: Path, remove: Callable[[Path], None]) -> Iterator[None]:
+    """Take away what has the partial name when the block has ended, in whatever way it did."""
     try:
         yield
-    except Gpt2ConvertError:
-        raise  # some are OSErrors, but of the source
-    except OSError as error:
-        raise TargetError(f"{target}: cannot be written: {os_reason(error)}") from None
+    finally:
+        try:
+            with hold_signals():
+                clear(partial, remove)
+        except BaseException:
+            clear(partial, remove)  # for a signal that came before they were held
+            raise
+
+
+def blame(target: Path) -> AbstractContextManager[None]:
+    """Turn an OSError of the block into a TargetError that names ``target``."""
+    return os_errors_as(TargetError, f"{target}: cannot be written")
 
 
 def locate(target: Path) -> tuple[Path, os.stat_result | None]:
@@ -146,7 +120,7 @@ def require_force(target: Path, force: bool, what: str = "exists already") -> No
         TargetExistsError: ``force`` is off.
     """
     if not force:
-        raise TargetExistsError(f"{target}: {what}; --force replaces it")
+        raise TargetExistsError(f"{target}: {what}", Advice("{} replaces it", "force", True))
 
 
 def beside(target: Path, suffix: str) -> Path:
@@ -170,7 +144,7 @@ def sync(path: Path) -> None:
 def sync_names(folder: Path) -> None:
     """Put a target's new name on the disk, where the file system can sync a folder.
 
-    Errors are nobody's any more: the target is whole, and an older one cannot be had back.
+    An error is not reported: the target is whole, and an older one cannot be had back.
     """
     with suppress(OSError):
         sync(folder)
@@ -186,11 +160,7 @@ def clear(path: Path, remove: Callable[[Path], None]) -> None:
         remove(path)
 
 
-def _create(path: Path) -> None:
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
-
-
-def _name(partial: Path, target: Path, *, force: bool) -> None:
+def _rename(partial: Path, target: Path, *, force: bool) -> None:
     if force:
         os.replace(partial, target)
         return

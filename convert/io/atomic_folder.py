@@ -9,7 +9,7 @@ already replaced, is being removed.
 
 A folder that holds anything but the regular files of a model folder is never replaced, and nothing
 but these is ever removed: it is listed at the start, right before it is replaced, and once more
-when nobody finds it under its name any longer.
+when it has lost its name.
 """
 
 from __future__ import annotations
@@ -18,18 +18,27 @@ import errno
 import os
 import stat
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import TargetError, UsageError
-from .atomic import appear, beside, blame, clear, locate, require_force, sync, sync_names
+from ..quoting import os_reason
+from .atomic import (
+    PARTIAL,
+    beside,
+    blame,
+    clear,
+    locate,
+    removing_at_the_end,
+    require_force,
+    sync,
+    sync_names,
+)
 from .signals import hold_signals
-from .source import os_reason
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-    from contextlib import AbstractContextManager
+    from collections.abc import Collection, Iterator
     from typing import Final
 
 _OLD: Final = ".old"
@@ -64,9 +73,8 @@ def check_folder_target(
     return final
 
 
-def partial_folder(
-    target: Path, *, force: bool, replaceable: Collection[str]
-) -> AbstractContextManager[Path]:
+@contextmanager
+def partial_folder(target: Path, *, force: bool, replaceable: Collection[str]) -> Iterator[Path]:
     """Yield the path of a new empty folder that becomes ``target`` when the block ends well.
 
     The block writes files of the names ``replaceable`` only. With ``force``, a folder that is there
@@ -77,13 +85,13 @@ def partial_folder(
             something else by now.
         TargetExistsError: another program has put something there in the meantime.
     """
-    return appear(
-        target,
-        create=os.mkdir,
-        settle=_settle,
-        name=lambda partial, target: _name(partial, target, force=force, replaceable=replaceable),
-        remove=lambda folder: _remove(folder, replaceable),
-    )
+    partial = beside(target, PARTIAL)
+    with blame(target), removing_at_the_end(partial, lambda path: _remove(path, replaceable)):
+        os.mkdir(partial)
+        yield partial
+        _sync_contents(partial)
+        _rename(partial, target, force=force, replaceable=replaceable)
+        sync_names(target.parent)
 
 
 def _check_contents(folder: Path, target: Path, replaceable: Collection[str]) -> bool:
@@ -100,13 +108,13 @@ def _check_contents(folder: Path, target: Path, replaceable: Collection[str]) ->
     for name, is_file in found:
         if name not in replaceable:
             raise TargetError(
-                f"{target}: holds {name!r}, which this tool does not write, so it is not replaced "
-                "even with --force; name a new folder"
+                f"{target}: holds {name!r}, which this tool does not write, so it is never "
+                "replaced; name a new folder"
             )
         if not is_file:
             raise TargetError(
-                f"{target}: holds {name!r}, which is no regular file, so it is not replaced "
-                "even with --force; name a new folder"
+                f"{target}: holds {name!r}, which is no regular file, so it is never "
+                "replaced; name a new folder"
             )
     effective = os.access in os.supports_effective_ids
     if found and not os.access(folder, os.W_OK | os.X_OK, effective_ids=effective):
@@ -117,7 +125,7 @@ def _check_contents(folder: Path, target: Path, replaceable: Collection[str]) ->
     return bool(found)
 
 
-def _settle(folder: Path) -> None:
+def _sync_contents(folder: Path) -> None:
     for path in folder.iterdir():
         sync(path)
     try:
@@ -127,7 +135,7 @@ def _settle(folder: Path) -> None:
             raise
 
 
-def _name(partial: Path, target: Path, *, force: bool, replaceable: Collection[str]) -> None:
+def _rename(partial: Path, target: Path, *, force: bool, replaceable: Collection[str]) -> None:
     try:
         # rename replaces an empty folder, and fails on one that was filled meanwhile.
         os.rename(partial, target)
@@ -201,7 +209,7 @@ def _exchange(first: Path, second: Path) -> bool:
 
 
 def _remove(folder: Path, replaceable: Collection[str]) -> None:
-    """Remove a folder without ever removing what somebody else has put into it."""
+    """Remove a folder and never what somebody else has put into it."""
     for name in replaceable:
         with suppress(FileNotFoundError):
             os.unlink(folder / name)

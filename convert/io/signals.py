@@ -32,7 +32,7 @@ def hold_signals() -> Iterator[None]:
     def hold(number: int, frame: FrameType | None) -> None:
         if holding:
             waiting.append(number)
-        else:  # its handler could not be given back, because another one raised amid that
+        else:  # its handler could not be given back, because another handler raised at that moment
             handlers[number](number, frame)
 
     try:

@@ -11,16 +11,18 @@ import os
 import stat
 import weakref
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import FormatError, SourceNotFoundError, UnreadableError, UsageError
-from ..tensors.tensor import CHUNK
+from .os_errors import os_errors_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
     from typing import Final
 
+CHUNK = 1 << 20
+"""Bytes in a chunk: large enough that a call a chunk costs nothing, small enough for the cache."""
 _MANY: Final = 1 << 16
 """Open files: enough for two times any number of shards that was ever written."""
 
@@ -37,14 +39,13 @@ class SourceFile:
             SourceNotFoundError: nothing is there.
             UnreadableError: it is no regular file, or may not be read.
         """
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise SourceNotFoundError(f"{path}: no such file") from None
-        except ValueError as error:
-            raise UsageError(f"{path}: {error}") from None
-        except OSError as error:
-            raise UnreadableError(f"{path}: {os_reason(error)}") from None
+        with os_errors_as(UnreadableError, path):
+            try:
+                fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            except FileNotFoundError:
+                raise SourceNotFoundError(f"{path}: no such file") from None
+            except ValueError as error:
+                raise UsageError(f"{path}: {error}") from None
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             os.close(fd)
@@ -68,10 +69,8 @@ class SourceFile:
         self._check(offset, size, what)
         pieces: list[bytes] = []
         while size:
-            try:
+            with os_errors_as(UnreadableError, self.path):
                 piece = os.pread(self.fd, size, offset)
-            except OSError as error:
-                raise UnreadableError(f"{self.path}: {os_reason(error)}") from None
             if not piece:
                 raise FormatError(f"{self.path}: became shorter while {what} was being read")
             pieces.append(piece)
@@ -83,10 +82,8 @@ class SourceFile:
         """Fill ``buffer`` with the bytes from ``offset``; errors as in `read`."""
         self._check(offset, len(buffer), what)
         while buffer:
-            try:
+            with os_errors_as(UnreadableError, self.path):
                 size = os.preadv(self.fd, [buffer], offset)
-            except OSError as error:
-                raise UnreadableError(f"{self.path}: {os_reason(error)}") from None
             if not size:
                 raise FormatError(f"{self.path}: became shorter while {what} was being read")
             buffer = buffer[size:]
@@ -121,11 +118,6 @@ def allow_many_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def os_reason(error: OSError) -> str:
-    """Return what the operating system says, without Python's number and path."""
-    return (error.strerror or str(error)).lower()
-
-
 def read_small(path: Path, limit: int) -> bytes:
     """Return all of a small file, such as hparams.json.
 
@@ -140,3 +132,21 @@ def read_small(path: Path, limit: int) -> bytes:
         return file.read(0, file.size, "the file")
     finally:
         file.close()
+
+
+def check_path(given: str | os.PathLike[str], what: str = "source") -> Path:
+    """Return the path, checked for what no file name can be; ``what`` is said in the error.
+
+    Raises:
+        UsageError: it is empty or holds a zero byte.
+    """
+    text = os.fspath(given)
+    if not text:
+        raise UsageError(f"the {what} is an empty path")
+    try:
+        encoded = os.fsencode(text)
+    except UnicodeEncodeError:
+        raise UsageError(f"{text!r}: holds a character that no file name can hold") from None
+    if 0 in encoded:
+        raise UsageError(f"{text!r}: a path cannot hold a zero byte")
+    return Path(text)

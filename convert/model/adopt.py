@@ -1,7 +1,7 @@
 """From a file's own names to the canonical tree.
 
 :func:`adopt` checks everything but the values, and returns a checkpoint only if every tensor of the
-source is mapped or dropped for a stated reason. :func:`untie` is the one check that has to read
+source is mapped or dropped for a stated reason. :func:`drop_tied` is the one check that has to read
 weights.
 """
 
@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..checkpoint.canonical import Checkpoint, Dropped, HParams
-from ..errors import SchemaError, UnsupportedError, UsageError
+from ..checkpoint.canonical import Checkpoint, Dropped
+from ..checkpoint.hparams import HParams
+from ..errors import Advice, Problem, SchemaError, UnsupportedError, UsageError
 from ..quoting import quote, quote_some
 from ..tensors.tensor import same_bytes
-from .config import config_name, read_sizes, sizes_from_shapes
-from .names import find_wrong_drops, match, matches
+from .config import carry_config, config_name, read_sizes, sizes_from_shapes
+from .drops import find_wrong_drops, matches
+from .names import match
 from .schema import load_family
 from .scopes import describe_choice, describe_scope
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Final
 
-    from ..checkpoint.canonical import RawCheckpoint
+    from ..checkpoint.raw import RawCheckpoint
     from .family import Family
     from .names import Match
 
@@ -46,21 +48,21 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
         UsageError: a pattern of ``drop`` matches nothing, or nothing of a GPT-2 is in ``scope``.
     """
     family = load_family()
-    _refuse_strangers(raw, family)
+    _refuse_other_models(raw, family)
     found = match(raw, family, drop, scope)
     if scope is None and len(found.scopes) > 1:
         raise SchemaError(raw.where, (describe_choice(found.scopes),))
     if not found.hits:
-        raise SchemaError(raw.where, (_no_name_known(raw, family),))
+        raise SchemaError(raw.where, (Problem(_no_name_known(raw, family)),))
     for pattern in drop:
         if not any(matches(tensor.name, pattern) for tensor, _ in found.dropped):
             raise UsageError(
-                f"{raw.where}: --drop {pattern} matches no tensor that can be left out"
+                f"{raw.where}: the pattern {quote(pattern)} matches no tensor that can be left out"
             )
     stated = read_sizes(raw, family)
     sizes = stated or sizes_from_shapes(found, family)
     problems = [
-        f"{size} would be 0 by the shapes; a GPT-2 has at least one of everything"
+        Problem(f"{size} would be 0 by the shapes; a GPT-2 has at least one of everything")
         for size, value in sizes.items()
         if not value
     ]
@@ -69,8 +71,10 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
     problems += _find_name_problems(found, family)
     if stated and stated["n_layer"] != found.n_layer:
         problems.append(
-            f"{config_name(raw)} says n_layer {stated['n_layer']}, but the tensors have "
-            f"{found.n_layer} layers"
+            Problem(
+                f"{config_name(raw)} says n_layer {stated['n_layer']}, but the tensors have "
+                f"{found.n_layer} layers"
+            )
         )
     problems += _find_tensor_problems(found, family, sizes, stated_by=config_name(raw))
     if problems:
@@ -94,10 +98,11 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
             *raw.notes,
             *((f"read from the scope {describe_scope(found.scope)}",) if found.scope else ()),
         ),
+        config=carry_config(raw, family, sizes),
     )
 
 
-def untie(checkpoint: Checkpoint) -> Checkpoint:
+def drop_tied(checkpoint: Checkpoint) -> Checkpoint:
     """Drop each tensor that equals, in every bit, the one its row is tied to; reads both.
 
     One that differs stays: the model was trained with untied weights.
@@ -122,9 +127,9 @@ def untie(checkpoint: Checkpoint) -> Checkpoint:
     return replace(checkpoint, tensors=kept, dropped=tuple(dropped), notes=tuple(notes))
 
 
-def _refuse_strangers(raw: RawCheckpoint, family: Family) -> None:
+def _refuse_other_models(raw: RawCheckpoint, family: Family) -> None:
     for tensor in raw.tensors:
-        for piece, reason in family.strangers.items():
+        for piece, reason in family.other_models.items():
             if piece in tensor.name:
                 raise UnsupportedError(f"{raw.where}: {quote(tensor.name)} belongs to {reason}")
 
@@ -161,7 +166,7 @@ def _refuse_linear_layout(raw: RawCheckpoint, found: Match, sizes: Mapping[str, 
         )
 
 
-def _find_name_problems(found: Match, family: Family) -> list[str]:
+def _find_name_problems(found: Match, family: Family) -> list[Problem]:
     import difflib
 
     scope = describe_scope(found.scope)
@@ -169,11 +174,13 @@ def _find_name_problems(found: Match, family: Family) -> list[str]:
     taken = {slot.spell(found.spelling) for slot, _ in found.tensors.values()}
     # A name that something else has is not what was meant.
     free = [name for name in known if name not in taken]
-    problems = [f"{quote(tensor.name)} stands twice" for tensor in found.repeated]
+    problems = [Problem(f"{quote(tensor.name)} stands twice") for tensor in found.repeated]
     for count, tensor in enumerate(found.unknown):
         text = f"{quote(tensor.name)} {list(tensor.shape)} is in no row of {family.file}"
+        advice: Advice | None = None
         if not tensor.name.startswith(found.scope):
-            text += f", and outside the scope {scope}; --scope {scope} leaves it out"
+            text += f", and outside the scope {scope}"
+            advice = Advice("{} leaves it out", "scope", scope)
         elif count < _SUGGESTIONS and len(tensor.name) < 200 and len(free) < _MOST_CANDIDATES:
             name = tensor.name.removeprefix(found.scope)
             close = difflib.get_close_matches(name, free, 1)
@@ -181,17 +188,17 @@ def _find_name_problems(found: Match, family: Family) -> list[str]:
             if close:
                 text += f"; did you mean {quote(found.scope + close[0])}?"
             elif owner in taken:
-                text += f"; if it is an optimizer's, --drop {quote(f'*/{slot}')} leaves it out"
+                advice = Advice("if it is an optimizer's, {} leaves it out", "drop", f"*/{slot}")
             else:
-                text += "; --drop leaves it out"
-        problems.append(text)
+                advice = Advice("{} leaves it out", "drop")
+        problems.append(Problem(text, advice))
     return problems
 
 
 def _find_tensor_problems(
     found: Match, family: Family, sizes: Mapping[str, int], stated_by: str
-) -> list[str]:
-    problems: list[str] = []
+) -> list[Problem]:
+    texts: list[str] = []
     for slot in family.slots(found.n_layer, found.spelling):
         name = found.spell(slot)
         _, tensor = found.tensors.get(slot.name, (slot, None))
@@ -202,11 +209,12 @@ def _find_tensor_problems(
             expected += f" = {list(shape)}"
         if tensor is None:
             if slot.row.tied_to is None:
-                problems.append(f"{quote(name)} is missing; its shape would be {expected}")
+                texts.append(f"{quote(name)} is missing; its shape would be {expected}")
         elif not tensor.dtype.is_floating:
-            problems.append(f"{quote(tensor.name)} is {tensor.dtype}; weights are floating point")
+            texts.append(f"{quote(tensor.name)} is {tensor.dtype}; weights are floating point")
         elif tensor.shape != shape:
-            problems.append(
+            texts.append(
                 f"{quote(tensor.name)} is {list(tensor.shape)}, expected {expected} by {stated_by}"
             )
-    return problems + [text for _, text in find_wrong_drops(found, sizes)]
+    texts += [text for _, text in find_wrong_drops(found.dropped, sizes)]
+    return [Problem(text) for text in texts]

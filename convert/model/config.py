@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..errors import FormatError, UnsupportedError
-from ..quoting import clip, quote
+from ..errors import FormatError, UnsupportedError, UsageError
+from ..quoting import clip
 from .family import evaluate
 from .schema import load_family
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final
 
-    from ..checkpoint.canonical import Checkpoint, RawCheckpoint
+    from ..checkpoint.canonical import Checkpoint
+    from ..checkpoint.raw import RawCheckpoint
     from .family import Family
     from .names import Match
 
@@ -92,14 +94,20 @@ def read_behaviour(raw: RawCheckpoint, family: Family) -> dict[str, object]:
     return {key: fields.get(key, value) for key, value in family.behaviour.items()}
 
 
-def read_huggingface_config(checkpoint: Checkpoint) -> dict[str, object] | None:
+def carry_config(
+    raw: RawCheckpoint, family: Family, sizes: Mapping[str, int]
+) -> dict[str, object] | None:
     """Return all of the source's config.json with the sizes that are known, None if it has none."""
-    family = load_family()
-    fields = checkpoint.raw.config.fields() if checkpoint.raw.config else {}
+    fields = raw.config.fields() if raw.config else {}
     if _choose_column(fields, family) != HUGGINGFACE:
         return None
+    return fields | state_sizes(sizes, family)
+
+
+def state_sizes(sizes: Mapping[str, int], family: Family) -> dict[str, int]:
+    """Return the sizes under the keys of config.json."""
     keys = family.configs[HUGGINGFACE]
-    return fields | {keys[size]: value for size, value in checkpoint.hparams.known().items()}
+    return {keys[size]: value for size, value in sizes.items()}
 
 
 def sizes_from_shapes(found: Match, family: Family) -> dict[str, int]:
@@ -114,22 +122,24 @@ def sizes_from_shapes(found: Match, family: Family) -> dict[str, int]:
     return sizes
 
 
-def refuse_large(checkpoint: Checkpoint, nbytes: int, room: int, container: str) -> None:
-    """Refuse a configuration of ``nbytes`` where ``container`` has room for fewer.
+def state_heads(checkpoint: Checkpoint, n_head: int) -> Checkpoint:
+    """Return the checkpoint with the number of heads stated, where its source does not say.
 
     Raises:
-        UnsupportedError: it does not fit.
+        UsageError: the source says another number, or n_embd is no multiple of this one.
     """
-    if nbytes <= room:
-        return
-    config = read_huggingface_config(checkpoint) or {}
-    lengths = {key: len(json.dumps(value)) for key, value in config.items()}
-    largest = max(lengths, key=lengths.__getitem__, default="")
-    raise UnsupportedError(
-        f"{config_name(checkpoint.raw)}: takes {nbytes:,} bytes as JSON, and {container} holds "
-        f"{room:,}; its largest field is {quote(largest)} ({lengths.get(largest, 0):,} bytes): "
-        "shorten it, or convert to safetensors, which has room"
-    )
+    hparams, where = checkpoint.hparams, checkpoint.raw.where
+    if hparams.n_head not in (None, n_head):
+        raise UsageError(
+            f"{where}: n_head {n_head} was asked for, but {checkpoint.hparams_from} says "
+            f"{hparams.n_head}"
+        )
+    if n_head < 1 or hparams.n_embd % n_head:
+        raise UsageError(f"{where}: n_head {n_head} does not divide n_embd {hparams.n_embd}")
+    config = checkpoint.config
+    if config is not None:
+        config = {**config, **state_sizes({"n_head": n_head}, load_family())}
+    return replace(checkpoint, hparams=replace(hparams, n_head=n_head), config=config)
 
 
 def _choose_column(fields: Mapping[str, object], family: Family) -> str:

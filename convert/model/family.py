@@ -122,7 +122,7 @@ class Family:
     spellings: Mapping[str, Spelling]
     rows: tuple[Row, ...]
     drops: tuple[Drop, ...]
-    strangers: Mapping[str, str]
+    other_models: Mapping[str, str]
 
     @property
     def file(self) -> str:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ..quoting import quote
-from .family import Drop, evaluate
-from .scopes import Leftovers, describe_scope, find_scopes, list_scopes, parse_scope, starts
+from .drops import DropRules, matches
+from .family import Drop
+from .scopes import describe_scope, find_scopes, list_scopes, parse_scope, starts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from typing import Final
 
-    from ..checkpoint.canonical import RawCheckpoint
+    from ..checkpoint.raw import RawCheckpoint
     from ..tensors.tensor import LazyTensor
     from .family import Family, Slot
 
@@ -60,7 +60,7 @@ def match(
     """
     reading = _read(raw, family, scope, drop)
     outside = Drop({}, None, f"outside the scope {describe_scope(reading.scope)}")
-    drops = Leftovers(
+    drops = DropRules(
         family.expand_drops(reading.n_layer, reading.spelling, reading.scope),
         scopes=family.spellings[reading.spelling].scopes,
     )
@@ -73,7 +73,7 @@ def match(
         rule = None if slot else drops.find(name)
         pattern = next((each for each in drop if matches(tensor.name, each)), None)
         if pattern is not None and (slot.row.tied_to is not None if slot else rule is None):
-            dropped.append((tensor, Drop({}, None, f"asked for with --drop {pattern}")))
+            dropped.append((tensor, Drop({}, None, f"asked for by the pattern {quote(pattern)}")))
         elif slot and slot.name in found:
             repeated.append(tensor)
         elif slot:
@@ -96,25 +96,6 @@ def match(
         unknown=tuple(unknown),
         repeated=tuple(repeated),
     )
-
-
-def matches(name: str, pattern: str) -> bool:
-    """Whether a name fits a pattern, in which ``*`` and ``?`` alone have a meaning."""
-    return fnmatchcase(name, pattern.replace("[", "[[]"))
-
-
-def find_wrong_drops(found: Match, sizes: Mapping[str, int]) -> list[tuple[LazyTensor, str]]:
-    """Return the tensors that have the name of a drop rule but not its shape, each with a text."""
-    wrong: list[tuple[LazyTensor, str]] = []
-    for tensor, rule in found.dropped:
-        shape = evaluate(rule.shape, sizes) if rule.shape else tensor.shape
-        if tensor.shape != shape:
-            text = (
-                f"{quote(tensor.name)} is {list(tensor.shape)}, and no {rule.reason}: "
-                f"that would be {list(shape or ())}"
-            )
-            wrong.append((tensor, text))
-    return wrong
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,15 +35,15 @@ def parse_family(text: str, where: str) -> Family:
 
     data = tomllib.loads(text)
     tables = {"sizes", "configs", "behaviour", "constants"}
-    tables |= {"spellings", "tensors", "drops", "strangers"}
+    tables |= {"spellings", "tensors", "drops", "other_models"}
     _expect_keys(data, {"family", *tables}, where)
     sizes = data["sizes"]
     _expect_keys(sizes, {"required", "optional"}, f"{where}: sizes")
     words = {*sizes["required"], *sizes["optional"]}
     for name, config in data["configs"].items():
         _expect_keys(config, words, f"{where}: configs.{name}")
-    for entry in data["strangers"]:
-        _expect_keys(entry, {"piece", "reason"}, f"{where}: strangers")
+    for entry in data["other_models"]:
+        _expect_keys(entry, {"piece", "reason"}, f"{where}: other_models")
     spellings = {
         name: _parse_spelling(name, entry, data["spellings"], f"{where}: spellings.{name}")
         for name, entry in data["spellings"].items()
@@ -63,7 +63,7 @@ def parse_family(text: str, where: str) -> Family:
         spellings=spellings,
         rows=_parse_rows(data["tensors"], columns, data["spellings"], words, where),
         drops=tuple(_parse_drop(drop, lists, words, where) for drop in data["drops"]),
-        strangers={entry["piece"]: entry["reason"] for entry in data["strangers"]},
+        other_models={entry["piece"]: entry["reason"] for entry in data["other_models"]},
     )
 
 

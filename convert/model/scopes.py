@@ -10,20 +10,19 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from ..errors import Advice, Problem
 from ..quoting import clip, quote_some
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator
     from typing import Final
 
-    from .family import Drop, Family
+    from .family import Family
 
 ROOT: Final = "."
 """How a user names the scope that is none."""
 _DEEPEST: Final = 8
 """Folders that a scope may consist of: what is deeper is not looked at. Each costs a look-up."""
-_FOLDERS: Final = 24
-"""Folders of a name in which a drop rule may end."""
 
 
 def parse_scope(scope: str) -> str:
@@ -43,12 +42,12 @@ def list_scopes(scopes: Collection[str]) -> str:
     return quote_some([scope or ROOT for scope in sorted(scopes)])
 
 
-def describe_choice(scopes: Collection[str]) -> str:
-    """Return what to say of a checkpoint that holds several models."""
+def describe_choice(scopes: Collection[str], more: str = "") -> Problem:
+    """Return what to say of a checkpoint that holds several models; ``more`` ends it."""
     outside = f"; {ROOT} is the one outside of the others" if "" in scopes else ""
-    return (
-        f"holds {len(scopes):,} models, in the scopes {list_scopes(scopes)}; "
-        f"choose one with --scope{outside}"
+    return Problem(
+        f"holds {len(scopes):,} models, in the scopes {list_scopes(scopes)}",
+        Advice(f"choose one with {{}}{outside}{more}", "scope"),
     )
 
 
@@ -83,39 +82,3 @@ def starts(name: str) -> Iterator[int]:
         start = name.find("/", start) + 1
         if not start:
             return
-
-
-class Leftovers:
-    """The drop rules as they apply to the names of one file."""
-
-    def __init__(self, rules: Mapping[str, Drop], *, scopes: bool) -> None:
-        self._rules = rules
-        self._scopes = scopes
-        self._folders = {key[:-1].rpartition("/")[2] for key in rules if key.endswith("/")}
-        self._leaves = {key.rpartition("/")[2] for key in rules}
-
-    def find(self, name: str) -> Drop | None:
-        """Return the rule for a name: for all of it, or for a folder that it is in.
-
-        Where there are scopes, folders may stand in front.
-        """
-        ends = list(self._ends(name))
-        if name[name.rfind("/") + 1 :] in self._leaves:
-            ends.append(len(name))
-        if not ends:
-            return None
-        places = list(starts(name)) if self._scopes else [0]
-        parts = (name[start:end] for end in ends for start in places if start < end)
-        return next((self._rules[part] for part in parts if part in self._rules), None)
-
-    def _ends(self, name: str) -> Iterator[int]:
-        """Yield the ends of the folders that a rule speaks of, the first of each name."""
-        left = set(self._folders)
-        start = 0
-        for _ in range(_FOLDERS):
-            if not left or (slash := name.find("/", start)) < 0:
-                return
-            if name[start:slash] in left:
-                left.remove(name[start:slash])
-                yield slash + 1
-            start = slash + 1

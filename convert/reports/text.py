@@ -1,75 +1,60 @@
-"""Reports as text, on stdout.
+"""Reports as lines of text, for people.
 
-Everything printed of our own is ASCII, and nothing is wrapped or cut: a pipe gets what a terminal
-gets, without the colours.
+All words of our own are ASCII, and nothing is wrapped or cut: a pipe gets what a terminal gets,
+without the styles. Whoever takes the lines escapes what files say, and knows how its readers spell
+an option.
 """
 
 from __future__ import annotations
 
-import sys
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from ..cli.streams import escape
+from ..errors import spell_keyword
 from ..quoting import clip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Final
 
-    from rich.console import Console
-
-    from ..api.digest import DigestReport
-    from ..checkpoint.canonical import Dropped, HParams
+    from ..checkpoint.canonical import Dropped
+    from ..checkpoint.hparams import HParams
+    from ..errors import Spell
     from ..tensors.casting import CastLoss
     from ..tensors.stats import TensorStats
     from ..tensors.tensor import LazyTensor
-    from .verification import (
-        ConversionReport,
-        Finding,
-        InspectionReport,
-        Totals,
-        VerificationReport,
-    )
+    from .conversion import ConversionReport
+    from .digest import DigestReport
+    from .inspection import InspectionReport
+    from .summary import Totals
+    from .verification import Finding, VerificationReport
 
 MOST_FINDINGS: Final = 20
-"""Findings printed as text; --json has them all."""
+"""Findings written as text; the JSON document has them all."""
 
 
-class Printer:
-    """Lines on stdout, styled where that is a terminal."""
-
-    def __init__(self) -> None:
-        self._console: Console | None = None
-        if sys.stdout.isatty():
-            from rich.console import Console
-
-            self._console = Console(highlight=False, markup=False, emoji=False)
-
-    def line(self, *parts: str | tuple[str, str]) -> None:
-        """Print parts in a row; a part may be a (text, style) pair."""
-        pairs = [(part, "") if isinstance(part, str) else part for part in parts]
-        safe = [(escape(text, sys.stdout), style) for text, style in pairs]
-        if self._console is None:
-            sys.stdout.write("".join(text for text, _ in safe).rstrip() + "\n")
-            return
-        from rich.text import Text
-
-        row = Text.assemble(*safe)
-        row.rstrip()
-        self._console.print(row, soft_wrap=True)
+Part = str | tuple[str, str]
+"""A text, or a text and the style that a terminal may give it."""
 
 
-def print_conversion(report: ConversionReport, seconds: float) -> None:
-    """Print what was written and whether it was proven."""
-    out = Printer()
+class Sink(Protocol):
+    """Where lines go: a terminal, a pipe, a page."""
+
+    def line(self, *parts: Part) -> None:
+        """Take the parts of a line in a row. They may hold anything that a file says."""
+
+
+def write_conversion(
+    out: Sink, report: ConversionReport, seconds: float, spell: Spell = spell_keyword
+) -> None:
+    """Write what was written and whether it was proven."""
     rate = report.totals.nbytes / max(seconds, 1e-3) / 1e6
     out.line((report.target.path, "bold"), f"  from {report.source.path} ({report.source.format})")
     out.line("  ", _describe_totals(report.totals))
     out.line("  hparams   ", _describe_hparams(report.hparams, report.hparams_from))
-    _print_leftovers(out, report.dropped, report.notes)
+    _write_dropped(out, report.dropped, report.notes)
     if report.verification is None:
-        out.line("  ", ("not verified", "yellow"), "  (--no-verify)")
+        out.line("  ", ("not verified", "yellow"), f"  ({spell('verify', False)})")
     else:
         cast = f", cast to {report.totals.dtype}" if report.loss else ""
         engine = report.verification.engine
@@ -82,9 +67,8 @@ def print_conversion(report: ConversionReport, seconds: float) -> None:
     out.line(f"  {report.target_nbytes:,} bytes written in {seconds:.1f} s, {rate:,.0f} MB/s")
 
 
-def print_verification(report: VerificationReport) -> None:
-    """Print whether the two are equal, and each way in which they are not."""
-    out = Printer()
+def write_verification(out: Sink, report: VerificationReport, spell: Spell = spell_keyword) -> None:
+    """Write whether the two are equal, and each way in which they are not."""
     sides = f"{report.source.path} ({report.source.format}) and {report.target.path} "
     sides += f"({report.target.format})"
     if report.loss:
@@ -99,31 +83,33 @@ def print_verification(report: VerificationReport) -> None:
         else:
             within = f"within {report.tolerance.atol:g} + {report.tolerance.rtol:g} * |source|"
             out.line(f"  {totals}, {within}")
-        _print_notes(out, report.notes)
+        _write_notes(out, report.notes)
         return
     out.line(("different", "bold red"), f"  {sides}")
     for finding in report.findings[:MOST_FINDINGS]:
-        out.line("  ", (f"{finding.kind.value:<9}", "red"), " ", *_describe_finding(finding))
+        out.line("  ", (f"{finding.kind.value:<9}", "red"), " ", *_describe_finding(finding, spell))
     left = len(report.findings) - MOST_FINDINGS
     if left > 0:
-        out.line(f"  ... and {left:,} more findings; --json has them all")
-    _print_notes(out, report.notes)
+        out.line(f"  ... and {left:,} more findings; the JSON document has them all")
+    _write_notes(out, report.notes)
 
 
-def _print_notes(out: Printer, notes: Iterable[str]) -> None:
+def _write_notes(out: Sink, notes: Iterable[str]) -> None:
     for note in notes:
         out.line("  note      ", note)
 
 
-def _describe_finding(finding: Finding) -> Iterator[str | tuple[str, str]]:
+def _describe_finding(finding: Finding, spell: Spell) -> Iterator[Part]:
     yield finding.tensor, "bold"
-    yield f": {finding.hint}; " if finding.hint else ": "
+    hint = finding.spell_hint(spell)
+    yield f": {hint}; " if hint else ": "
     yield finding.message
 
 
-def print_inspection(report: InspectionReport, *, flat: bool) -> None:
-    """Print files, hparams, totals and the tensors, as a tree or as a table."""
-    out = Printer()
+def write_inspection(
+    out: Sink, report: InspectionReport, *, flat: bool, spell: Spell = spell_keyword
+) -> None:
+    """Write files, hparams, totals and the tensors, as a tree or as a table."""
     known = report.checkpoint
     out.line((report.path, "bold"), f"  {report.format}", "  gpt2" if known else "")
     width = max((len(file.path) for file in report.files), default=0)
@@ -136,14 +122,14 @@ def print_inspection(report: InspectionReport, *, flat: bool) -> None:
         out.line("  ", ("fault", "red"), "     ", fault)
     if known:
         out.line("  hparams   ", _describe_hparams(known.hparams, known.hparams_from))
-        _print_leftovers(out, known.dropped, report.notes)
-    elif report.not_gpt2:
-        _print_notes(out, report.notes)
-        out.line("  ", ("refused", "yellow"), "   ", report.not_gpt2)
+        _write_dropped(out, known.dropped, report.notes)
+    elif report.refusal:
+        _write_notes(out, report.notes)
+        out.line("  ", ("refused", "yellow"), "   ", report.refusal.spell(spell))
         for problem in report.problems[1:MOST_FINDINGS]:
-            out.line("            ", problem)
+            out.line("            ", problem.spell(spell))
         if (left := len(report.problems) - MOST_FINDINGS) > 0:
-            out.line(f"            ... and {left:,} more; --json has them all")
+            out.line(f"            ... and {left:,} more; the JSON document has them all")
     out.line("  total     ", _describe_totals(report.totals))
     out.line("")
     if report.stats is not None:
@@ -154,23 +140,22 @@ def print_inspection(report: InspectionReport, *, flat: bool) -> None:
         out.line(*row)
 
 
-def print_digests(report: DigestReport) -> None:
-    """Print the lines that sha256sum could have printed, and the digest of them all."""
-    out = Printer()
+def write_digests(out: Sink, report: DigestReport) -> None:
+    """Write the lines that sha256sum could have printed, and the digest of them all."""
     for tensor in report.tensors:
         out.line(tensor.line)
     out.line(f"{report.sha256}  all")
 
 
-def _print_leftovers(out: Printer, dropped: Iterable[Dropped], notes: Iterable[str]) -> None:
-    """Print what was left out, a line a reason in the order of the file, and the notes."""
+def _write_dropped(out: Sink, dropped: Iterable[Dropped], notes: Iterable[str]) -> None:
+    """Write what was left out, a line a reason in the order of the file, and the notes."""
     names: dict[str, list[str]] = {}
     for drop in dropped:
         names.setdefault(drop.reason, []).append(drop.source_name)
     for reason, group in names.items():
         what = clip(group[0]) if len(group) == 1 else f"{len(group):,} tensors"
         out.line(f"  dropped   {what}: {reason}")
-    _print_notes(out, notes)
+    _write_notes(out, notes)
 
 
 def _describe_loss(loss: CastLoss) -> str:
@@ -195,7 +180,7 @@ def _describe_hparams(hparams: HParams, stated_by: str) -> str:
     return f"{sizes} (from {stated_by}{unknown})"
 
 
-def _table(tensors: Iterable[LazyTensor]) -> Iterator[tuple[str | tuple[str, str], ...]]:
+def _table(tensors: Iterable[LazyTensor]) -> Iterator[tuple[Part, ...]]:
     """Yield one row a tensor: name, shape, dtype, bytes, and the file's own name."""
     cells = [
         (tensor.name, str(list(tensor.shape)), tensor.dtype.value, f"{tensor.nbytes:,}")
@@ -212,7 +197,7 @@ def _table(tensors: Iterable[LazyTensor]) -> Iterator[tuple[str | tuple[str, str
 
 def _statistics(
     tensors: Iterable[LazyTensor], stats: Iterable[TensorStats | None]
-) -> Iterator[tuple[str | tuple[str, str], ...]]:
+) -> Iterator[tuple[Part, ...]]:
     """Yield one row a tensor: name, shape, dtype, the numbers, and the histogram."""
     from .histogram import draw_histogram
 
@@ -235,7 +220,7 @@ def _statistics(
         yield (f"{name:<{widths[0]}}", "bold"), left, right, (f"  {drawing}", "cyan")
 
 
-def _tree(tensors: Iterable[LazyTensor]) -> Iterator[tuple[str | tuple[str, str], ...]]:
+def _tree(tensors: Iterable[LazyTensor]) -> Iterator[tuple[Part, ...]]:
     """Yield the nesting with shapes and dtypes; neighbouring blocks that are alike stand once."""
     for (first, last), members in _merge_alike(_group_blocks(tensors)):
         if first is None:
@@ -278,7 +263,7 @@ def _merge_alike(
             yield (numbers[0], numbers[-1] or 0), leaves
 
 
-def _branch(leaves: Iterable[Leaf], indent: str) -> Iterator[tuple[str | tuple[str, str], ...]]:
+def _branch(leaves: Iterable[Leaf], indent: str) -> Iterator[tuple[Part, ...]]:
     """Yield the lines of one level of the tree and, indented, of those below."""
     for key, group in groupby(leaves, lambda leaf: leaf[0][0]):
         members = list(group)

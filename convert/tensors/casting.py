@@ -1,4 +1,4 @@
-"""Checkpoints whose weights become another floating-point type while they are read.
+"""Tensors that become another floating-point type while they are read.
 
 Nothing is cast before somebody asks for chunks, and no more than a chunk at a time. How one
 element is rounded stands in :mod:`.floats`.
@@ -10,18 +10,18 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..errors import CastError, UnsupportedError, UsageError
+from ..errors import Advice, CastError, UnsupportedError, UsageError
 from ..quoting import quote
+from .dtype import DType
 from .floats import cast, decode, find_overflows
-from .tensor import DType, rechunk
+from .tensor import rechunk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     import numpy.typing as npt
 
-    from ..checkpoint.canonical import Checkpoint
     from .tensor import LazyTensor
 
     Array = npt.NDArray[Any]
@@ -81,18 +81,20 @@ class CastLoss:
         }
 
 
-def cast_checkpoint(
-    checkpoint: Checkpoint,
+def cast_tensors(
+    tensors: Mapping[str, LazyTensor],
     dtype: DType,
     *,
+    where: str,
     allow_overflow: bool = False,
     loss: CastLoss | None = None,
-) -> Checkpoint:
-    """Return the checkpoint with every tensor of type ``dtype``, rounded as it is read.
+) -> dict[str, LazyTensor]:
+    """Return the tensors, each of type ``dtype`` and rounded as it is read.
 
     Tensors that are of that type already stay as they are. A finite number that becomes infinite
     is an error while its tensor is read, unless ``allow_overflow``; one whose bytes fail their
-    checksum raises that instead. ``loss`` collects the errors of rounding.
+    checksum raises that instead. ``loss`` collects the errors of rounding; ``where`` is the file
+    that the tensors are of.
 
     Raises:
         UsageError: ``dtype`` is no floating-point type.
@@ -102,19 +104,12 @@ def cast_checkpoint(
     if not dtype.is_floating:
         raise UsageError(f"weights cannot be cast to {dtype}, only to floating-point types")
     cast_one = partial(
-        _cast_tensor,
-        dtype=dtype,
-        allow_overflow=allow_overflow,
-        loss=loss,
-        where=checkpoint.raw.where,
+        _cast_tensor, dtype=dtype, allow_overflow=allow_overflow, loss=loss, where=where
     )
-    return replace(
-        checkpoint,
-        tensors={
-            name: tensor if tensor.dtype is dtype else cast_one(tensor)
-            for name, tensor in checkpoint.items()
-        },
-    )
+    return {
+        name: tensor if tensor.dtype is dtype else cast_one(tensor)
+        for name, tensor in tensors.items()
+    }
 
 
 def _cast_tensor(
@@ -169,7 +164,8 @@ def _overflow_error(
     fitting = ", ".join(other for other in DType if _fits(element, tensor.dtype, other))
     return CastError(
         f"{where}: {tensor.name} at {place} is {value!r} and would become infinite as {dtype}; "
-        f"it fits {fitting}; --allow-overflow takes infinity for it"
+        f"it fits {fitting}",
+        Advice("{} takes infinity for it", "allow_overflow", True),
     )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .tensor import DType
+from .dtype import DType
 
 if TYPE_CHECKING:
     from typing import Any, Final

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DEPTH: Final = 4
 """Chunks that may wait."""
 PATIENCE: Final = 1.0
-"""Seconds in which a thread that nobody needs any more should have ended."""
+"""Seconds in which a thread that is no longer needed should have ended."""
 
 
 class _Ended:

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import FormatError
+from .dtype import DType
 from .floats import decode
-from .tensor import DType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,110 +10,20 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import dataclass, field
-from enum import StrEnum
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
 from ..errors import ChecksumError, FormatError, UnsupportedError
+from ..io.source import CHUNK
+from .dtype import numpy_dtype
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
-    import numpy as np
     import numpy.typing as npt
 
-CHUNK = 1 << 20
-"""Bytes in a chunk: large enough that a call a chunk costs nothing, small enough for the cache."""
-
-
-class DType(StrEnum):
-    """An element type. Members are strings, so ``np.dtype(tensor.dtype)`` works.
-
-    The exceptions are those that NumPy does not have: ``bfloat16``, and from ``qint8`` on what
-    TensorFlow alone has. The elements of the last three have no fixed size.
-    """
-
-    FLOAT16 = "float16"
-    BFLOAT16 = "bfloat16"
-    FLOAT32 = "float32"
-    FLOAT64 = "float64"
-    INT8 = "int8"
-    INT16 = "int16"
-    INT32 = "int32"
-    INT64 = "int64"
-    UINT8 = "uint8"
-    UINT16 = "uint16"
-    UINT32 = "uint32"
-    UINT64 = "uint64"
-    BOOL = "bool"
-    COMPLEX64 = "complex64"
-    COMPLEX128 = "complex128"
-    QINT8 = "qint8"
-    QINT16 = "qint16"
-    QINT32 = "qint32"
-    QUINT8 = "quint8"
-    QUINT16 = "quint16"
-    FLOAT8_E4M3FN = "float8_e4m3fn"
-    FLOAT8_E5M2 = "float8_e5m2"
-    STRING = "string"
-    RESOURCE = "resource"
-    VARIANT = "variant"
-
-    @property
-    def itemsize(self) -> int | None:
-        """Bytes an element, or None where elements differ in size."""
-        return _ITEMSIZES.get(self)
-
-    @property
-    def in_numpy(self) -> bool:
-        """Whether NumPy has it, under the same name."""
-        return self not in _NOT_IN_NUMPY
-
-    @property
-    def is_floating(self) -> bool:
-        """Whether model weights can be of this type."""
-        return self in _FLOATING
-
-
-_ITEMSIZES = {
-    DType.FLOAT16: 2,
-    DType.BFLOAT16: 2,
-    DType.FLOAT32: 4,
-    DType.FLOAT64: 8,
-    DType.INT8: 1,
-    DType.INT16: 2,
-    DType.INT32: 4,
-    DType.INT64: 8,
-    DType.UINT8: 1,
-    DType.UINT16: 2,
-    DType.UINT32: 4,
-    DType.UINT64: 8,
-    DType.BOOL: 1,
-    DType.COMPLEX64: 8,
-    DType.COMPLEX128: 16,
-    DType.QINT8: 1,
-    DType.QINT16: 2,
-    DType.QINT32: 4,
-    DType.QUINT8: 1,
-    DType.QUINT16: 2,
-    DType.FLOAT8_E4M3FN: 1,
-    DType.FLOAT8_E5M2: 1,
-}
-_NOT_IN_NUMPY = {
-    DType.BFLOAT16,
-    DType.QINT8,
-    DType.QINT16,
-    DType.QINT32,
-    DType.QUINT8,
-    DType.QUINT16,
-    DType.FLOAT8_E4M3FN,
-    DType.FLOAT8_E5M2,
-    DType.STRING,
-    DType.RESOURCE,
-    DType.VARIANT,
-}
-_FLOATING = {DType.FLOAT16, DType.BFLOAT16, DType.FLOAT32, DType.FLOAT64}
+    from .dtype import DType
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,19 +93,6 @@ class LazyTensor:
                 f"{', '.join(map(str, self.shape[:4]))}"
             ) from None
         return array if sys.byteorder == "little" else array.astype(dtype.newbyteorder("="))
-
-
-def numpy_dtype(dtype: DType) -> np.dtype[Any]:
-    """Return the little-endian NumPy dtype of ``dtype``.
-
-    Raises:
-        UnsupportedError: NumPy has none.
-    """
-    import numpy as np
-
-    if not dtype.in_numpy:
-        raise UnsupportedError(f"NumPy has no {dtype} dtype")
-    return np.dtype(dtype.value).newbyteorder("<")
 
 
 def rechunk(pieces: Iterable[bytes]) -> Iterator[bytes]:

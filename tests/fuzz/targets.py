@@ -18,9 +18,9 @@ import numpy as np
 import raws
 
 from gpt2_convert import Gpt2ConvertError
-from gpt2_convert.formats.detect import open_raw
+from gpt2_convert.formats.opening import open_raw
+from gpt2_convert.io.source import CHUNK
 from gpt2_convert.model.adopt import adopt
-from gpt2_convert.tensors.tensor import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -1,1 +1,1 @@
-"""Room."""
+"""HDF5 files, through h5py."""

@@ -20,14 +20,15 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from ...errors import ChecksumError, FormatError, UnsupportedError
-from ...tensors.tensor import CHUNK, DType, numpy_dtype
+from ...io.source import CHUNK
+from ...tensors.dtype import DType, numpy_dtype
 from .file import translate_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, Final
 
-    from .file import Library
+    from .file import HDF5File
 
 MAX_CACHE: Final = 16 << 20
 """Bytes of the chunks that have to be at hand at once to read a dataset in order."""
@@ -161,7 +162,7 @@ def _describe_chunks(plist: Any, layout: Layout, place: str, file_size: int) -> 
     return Layout(layout.shape, layout.dtype, layout.nbytes, chunk, filters, cache * itemsize)
 
 
-def find_chunks(library: Library, path: bytes, layout: Layout) -> None:
+def find_chunks(file: HDF5File, path: bytes, layout: Layout) -> None:
     """Look up every chunk of the dataset at ``path``, and read none.
 
     Raises:
@@ -169,13 +170,13 @@ def find_chunks(library: Library, path: bytes, layout: Layout) -> None:
     """
     from h5py import h5d
 
-    with translate_errors(library.place(path)):
-        dataset = h5d.open(library.root(), path)
+    with translate_errors(file.place(path)):
+        dataset = h5d.open(file.root(), path)
         for corner in _corners(layout):
             dataset.get_chunk_info_by_coord(corner)
 
 
-def read(library: Library, path: bytes, layout: Layout) -> Iterator[bytes]:
+def read(file: HDF5File, path: bytes, layout: Layout) -> Iterator[bytes]:
     """Yield the elements of the dataset at ``path`` in pieces of CHUNK bytes.
 
     Raises:
@@ -185,15 +186,15 @@ def read(library: Library, path: bytes, layout: Layout) -> Iterator[bytes]:
     import numpy as np
     from h5py import h5d, h5p, h5s
 
-    place = library.place(path)
+    place = file.place(path)
     with translate_errors(place):
         access = h5p.create(h5p.DATASET_ACCESS)
         if layout.chunk:
             # Chunks that were read to their end go first (1.0): they are not needed again.
             access.set_chunk_cache(_slots(layout), layout.cache, 1.0)
-        dataset = h5d.open(library.root(), path, access)
+        dataset = h5d.open(file.root(), path, access)
         if layout.chunk:
-            _check_chunks(library, dataset, layout, place)
+            _check_chunks(file, dataset, layout, place)
     dtype = numpy_dtype(layout.dtype)
     total = layout.nbytes // dtype.itemsize
     step = CHUNK // dtype.itemsize
@@ -202,7 +203,7 @@ def read(library: Library, path: bytes, layout: Layout) -> Iterator[bytes]:
         stop = min(start + step, total)
         filled = 0
         with translate_errors(place):
-            library.check_open()
+            file.check_open()
             space = dataset.get_space()
             for offset, shape in split(layout.shape, start, stop):
                 part = piece[filled : filled + math.prod(shape)].reshape(shape)
@@ -253,7 +254,7 @@ def _corners(layout: Layout) -> Iterator[tuple[int, ...]]:
         yield from product(*(range(0, dim, size) for dim, size in sizes))
 
 
-def _check_chunks(library: Library, dataset: Any, layout: Layout, place: str) -> None:  # noqa: ANN401
+def _check_chunks(file: HDF5File, dataset: Any, layout: Layout, place: str) -> None:  # noqa: ANN401
     """Check that each chunk is there and gives as many bytes as it should.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The HDF5 library as this reader uses it: behind a checked file, and with typed errors.
+"""An HDF5 file as this reader opens it: by a checked descriptor, and with typed errors.
 
 The library never opens a path. It reads through h5py's driver for Python files, whose callbacks
 land in :class:`~gpt2_convert.io.source.SourceFile`, and an error raised there comes out of the
@@ -44,7 +44,7 @@ def translate_errors(place: str) -> Iterator[None]:
         raise FormatError(f"{place}: {clip(' '.join(reason.split()))}") from None
 
 
-class Library:
+class HDF5File:
     """An HDF5 file, open for reading until :meth:`close` or until nobody refers to it."""
 
     __slots__ = ("_file", "source")

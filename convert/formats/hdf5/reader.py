@@ -22,14 +22,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ...checkpoint.canonical import FileInfo, RawCheckpoint, RawConfig
+from ...checkpoint.raw import FileInfo, RawCheckpoint, RawConfig
 from ...errors import FormatError, Gpt2ConvertError, UnsupportedError
 from ...io.source import SourceFile
 from ...quoting import quote
 from ...tensors.tensor import LazyTensor
 from ..limits import check_count
+from ..provenance import CONFIG, HPARAMS, MAX_ATTRIBUTE
 from .datasets import describe, find_chunks, read
-from .file import Library, translate_errors
+from .file import HDF5File, translate_errors
 from .library import load_h5py
 from .rehearsal import rehearse
 
@@ -50,10 +51,6 @@ _MAX_DEPTH: Final = 32
 _MAX_NAMES: Final = 16 << 20
 """Bytes of all paths together: 400 for each of as many tensors as there may be. A path repeats the
 names of the groups above it, so the file need not be as long."""
-_HPARAMS: Final = "hparams"
-_CONFIG: Final = "config"
-MAX_ATTRIBUTE: Final = 64 << 10
-"""Bytes of an attribute: HDF5's own limit for one that is stored with its object."""
 
 
 def recognises(path: Path) -> bool:
@@ -89,43 +86,43 @@ def open_hdf5(path: Path, step: int | None = None) -> RawCheckpoint:
     except BaseException:
         source.close()
         raise
-    library = Library(source)
+    file = HDF5File(source)
     try:
-        tensors = tuple(_open_tensor(library, names, layout) for names, layout in _walk(library))
-        config = _read_config(library)
+        tensors = tuple(_open_tensor(file, names, layout) for names, layout in _walk(file))
+        config = _read_config(file)
     except BaseException:
-        library.close()
+        file.close()
         raise
     return RawCheckpoint(
         format=NAME,
         where=str(path),
         tensors=tensors,
-        files=(FileInfo(str(path), library.source.size),),
-        open_files=(library,),
+        files=(FileInfo(str(path), file.source.size),),
+        open_files=(file,),
         config=config,
     )
 
 
 def _visit(source: SourceFile) -> None:
     """Have the library do all that a later reading asks of it, but for the elements."""
-    library = Library(source)
-    for path, layout in _walk(library):
-        find_chunks(library, path, layout)
-    _read_config(library)
+    file = HDF5File(source)
+    for path, layout in _walk(file):
+        find_chunks(file, path, layout)
+    _read_config(file)
 
 
-def _walk(library: Library) -> list[tuple[bytes, Layout]]:
+def _walk(file: HDF5File) -> list[tuple[bytes, Layout]]:
     """Return the path and the layout of every dataset, depth first, in the order of the links."""
     from h5py import h5d, h5g, h5l, h5o
 
     found: list[tuple[bytes, Layout]] = []
     seen: set[int] = set()
-    tally = _Tally(str(library.source.path))
+    tally = _Tally(str(file.source.path))
     # A stack of what is still to be visited: the depth is the file's, so no recursion.
-    pending: list[_Link] = [(library.root(), b".", b"", h5l.TYPE_HARD)]
+    pending: list[_Link] = [(file.root(), b".", b"", h5l.TYPE_HARD)]
     while pending:
         parent, name, path, kind = pending.pop()
-        place = library.place(path)
+        place = file.place(path)
         if kind != h5l.TYPE_HARD:
             text = {h5l.TYPE_SOFT: "a soft", h5l.TYPE_EXTERNAL: "an external"}.get(kind)
             raise UnsupportedError(
@@ -135,7 +132,7 @@ def _walk(library: Library) -> list[tuple[bytes, Layout]]:
         with translate_errors(place):
             node = h5o.open(parent, name)
             if isinstance(node, h5d.DatasetID):
-                found.append((path, describe(node, place, library.source.size)))
+                found.append((path, describe(node, place, file.source.size)))
             elif isinstance(node, h5g.GroupID):
                 _enter(node, place, path, seen)
                 pending += reversed(_links(node, place, path, tally))
@@ -205,31 +202,31 @@ def _links(group: Any, place: str, path: bytes, tally: _Tally) -> list[_Link]:  
     return links
 
 
-def _open_tensor(library: Library, path: bytes, layout: Layout) -> LazyTensor:
+def _open_tensor(file: HDF5File, path: bytes, layout: Layout) -> LazyTensor:
     name = path.decode("utf-8", "surrogateescape")
     return LazyTensor(
         name=name,
         shape=layout.shape,
         dtype=layout.dtype,
         nbytes=layout.nbytes,
-        read=partial(read, library, path, layout),
+        read=partial(read, file, path, layout),
         source_name=name,
     )
 
 
-def _read_config(library: Library) -> RawConfig | None:
+def _read_config(file: HDF5File) -> RawConfig | None:
     """Return what the root's attributes state of the model; None if they are another program's."""
-    where = f"{library.source.path}: attributes"
+    where = f"{file.source.path}: attributes"
     with translate_errors(where):
-        hparams = _read_attribute(library, _HPARAMS)
-        text = None if hparams is None else _read_attribute(library, _CONFIG) or hparams
+        hparams = _read_attribute(file, HPARAMS)
+        text = None if hparams is None else _read_attribute(file, CONFIG) or hparams
     return None if text is None else RawConfig(where, text)
 
 
-def _read_attribute(library: Library, name: str) -> bytes | None:
+def _read_attribute(file: HDF5File, name: str) -> bytes | None:
     import h5py
 
-    root = library.root()
+    root = file.root()
     if not h5py.h5a.exists(root, name.encode()):
         return None
     attribute = h5py.h5a.open(root, name.encode())

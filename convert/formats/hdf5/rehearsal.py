@@ -76,7 +76,7 @@ def _perform(act: Callable[[], object]) -> NoReturn:
             signal.signal(number, signal.SIG_DFL)
         for number in _NOT_ITS_OWN:
             signal.signal(number, signal.SIG_IGN)
-        # What the C library says of a broken heap is for nobody's eyes.
+        # The C library prints what it finds of a broken heap.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)

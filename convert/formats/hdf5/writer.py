@@ -2,10 +2,10 @@
 
 ``blocks[0].attn.c_attn.w`` is ``/blocks/0/attn/c_attn/w``, ``ln_f.g`` is ``/ln_f/g``. The order of
 creation is tracked, so programs that ask for it list the layers 0, 1, 2 … 10. The attributes of the
-root are those of :attr:`Checkpoint.provenance`, objects as JSON text: ``hparams`` is
-``{"n_vocab": 50257, …}``. Every HDF5 library since 1.8 reads the file. It depends on no clock, host
-or path: the same tensors and configuration give the same bytes with the same libraries (a release
-of HDF5 may arrange its metadata in another way, one of zlib compress in another way).
+root are what :mod:`..provenance` says. Every HDF5 library since 1.8 reads the file. It depends on
+no clock, host or path: the same tensors and configuration give the same bytes with the same
+libraries (a release of HDF5 may arrange its metadata in another way, one of zlib compress in
+another way).
 
 Stored: each dataset is one contiguous run of bytes. The library creates the tree and reserves the
 room, and the bytes are then written where it says that they belong. Compressed: chunks of whole
@@ -17,7 +17,6 @@ refused. So is a configuration that is too large for an attribute as the reader 
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import zlib
@@ -27,12 +26,11 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from ...errors import UnsupportedError
-from ...model.config import refuse_large
 from ...quoting import quote
+from ...tensors.dtype import numpy_dtype
 from ...tensors.read_ahead import read_ahead
-from ...tensors.tensor import numpy_dtype
+from ..provenance import state_in_attributes
 from .library import load_h5py, locked
-from .reader import MAX_ATTRIBUTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -81,16 +79,20 @@ def write(
                 f"{checkpoint.raw.where}: {quote(tensor.source_name)}: HDF5 has no native "
                 f"{tensor.dtype}; safetensors holds it, or convert to another dtype"
             ) from None
-    longest = max(len(json.dumps(value)) for value in checkpoint.provenance.values())
-    refuse_large(checkpoint, longest, MAX_ATTRIBUTE, "an HDF5 attribute")
+    attributes = state_in_attributes(checkpoint)
     if compress is None:
-        _write_stored(checkpoint, path, advance)
+        _write_stored(checkpoint, attributes, path, advance)
     else:
-        _write_compressed(checkpoint, path, advance)
+        _write_compressed(checkpoint, attributes, path, advance)
 
 
-def _write_stored(checkpoint: Checkpoint, path: Path, advance: Callable[[int], None]) -> None:
-    with _Tree(path, checkpoint.provenance) as tree:
+def _write_stored(
+    checkpoint: Checkpoint,
+    attributes: Mapping[str, bytes],
+    path: Path,
+    advance: Callable[[int], None],
+) -> None:
+    with _Tree(path, attributes) as tree:
         places = {name: tree.reserve(tensor) for name, tensor in checkpoint.items()}
     with open(path, "r+b") as file:
         for tensor, chunks in read_ahead(checkpoint.values()):
@@ -100,11 +102,16 @@ def _write_stored(checkpoint: Checkpoint, path: Path, advance: Callable[[int], N
                 advance(len(chunk))
 
 
-def _write_compressed(checkpoint: Checkpoint, path: Path, advance: Callable[[int], None]) -> None:
+def _write_compressed(
+    checkpoint: Checkpoint,
+    attributes: Mapping[str, bytes],
+    path: Path,
+    advance: Callable[[int], None],
+) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     workers = min(os.cpu_count() or 1, _MAX_WORKERS)
-    with _Tree(path, checkpoint.provenance) as tree, ThreadPoolExecutor(workers) as pool:
+    with _Tree(path, attributes) as tree, ThreadPoolExecutor(workers) as pool:
         for tensor, chunks in read_ahead(checkpoint.values()):
             waiting: deque[_Deflated] = deque()
             itemsize = numpy_dtype(tensor.dtype).itemsize
@@ -170,7 +177,7 @@ def _deflate(data: bytes, size: int, itemsize: int) -> bytes:
 class _Tree:
     """An HDF5 file in the making, as a context that closes it."""
 
-    def __init__(self, path: Path, provenance: Mapping[str, object]) -> None:
+    def __init__(self, path: Path, attributes: Mapping[str, bytes]) -> None:
         h5py = load_h5py()
         from h5py import h5f, h5g, h5p
 
@@ -185,13 +192,11 @@ class _Tree:
         try:
             with _os_errors():
                 self._groups[()] = h5g.open(self._file, b"/")
-                attributes = h5py.Group(self._groups[()]).attrs
-                for key, value in provenance.items():
-                    text = value if isinstance(value, str) else json.dumps(value)
-                    data = text.encode()
+                stated = h5py.Group(self._groups[()]).attrs
+                for key, data in attributes.items():
                     # Of fixed length: a variable one would lie in the global heap, without a
                     # checksum, while everything else about the tree has one.
-                    attributes.create(key, data, dtype=h5py.string_dtype("utf-8", len(data)))
+                    stated.create(key, data, dtype=h5py.string_dtype("utf-8", len(data)))
         except BaseException:
             self._file.close()
             raise

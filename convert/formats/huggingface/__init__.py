@@ -1,1 +1,1 @@
-"""Room."""
+"""Hugging Face model folders: safetensors files with a config.json."""

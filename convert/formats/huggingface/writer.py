@@ -17,12 +17,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from ...errors import TargetError, UnsupportedError
+from ...errors import Advice, TargetError, UnsupportedError
 from ...io.source import read_small
-from ...model.config import MODEL_TYPE, read_huggingface_config
+from ...model.config import MODEL_TYPE
 from ...model.schema import load_family
-from ..safetensors.reader import CONFIG, MODEL
 from ..safetensors.writer import write_tensors
+from .folder import CONFIG, MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,8 +87,8 @@ def build_config(checkpoint: Checkpoint) -> dict[str, Any]:
     hparams = checkpoint.hparams
     if hparams.n_head is None:
         raise UnsupportedError(
-            f"{checkpoint.raw.where}: n_head is unknown, and config.json must state it; "
-            "say it with --n-head"
+            f"{checkpoint.raw.where}: n_head is unknown, and config.json must state it",
+            Advice("say it with {}", "n_head"),
         )
     family = load_family()
     end_of_text = _OPENAI_VOCAB - 1 if hparams.n_vocab == _OPENAI_VOCAB else None
@@ -104,7 +104,7 @@ def build_config(checkpoint: Checkpoint) -> dict[str, Any]:
         "resid_pdrop": 0.1,
         "use_cache": True,
     }
-    config |= read_huggingface_config(checkpoint) or {}
+    config |= checkpoint.config or {}
     dtypes = {tensor.dtype.value for tensor in checkpoint.values()}
     config.pop("torch_dtype", None)  # the older name of the next
     return config | {

@@ -1,1 +1,1 @@
-"""Room."""
+"""NumPy archives."""

@@ -17,19 +17,20 @@ these counts as damage to the header.
 from __future__ import annotations
 
 import copy
-import json
 import zipfile
 import zlib
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ...checkpoint.canonical import FileInfo, RawCheckpoint, RawConfig
+from ...checkpoint.raw import FileInfo, RawCheckpoint
 from ...errors import ChecksumError, FormatError, Gpt2ConvertError, UnsupportedError
-from ...io.source import SourceFile
+from ...io.source import CHUNK, SourceFile
 from ...quoting import clip, quote
-from ...tensors.tensor import CHUNK, DType, LazyTensor
+from ...tensors.dtype import DType
+from ...tensors.tensor import LazyTensor
 from ..foreign import explain_file
 from ..limits import check_count
+from ..provenance import read_comment
 from .crc32 import crc32
 from .npy_header import Inflated, read_header
 
@@ -97,7 +98,7 @@ def open_npz(path: Path, step: int | None = None) -> RawCheckpoint:
         tensors=tensors,
         files=(FileInfo(str(path), file.size),),
         open_files=(file,),
-        config=_read_comment(archive.comment, str(path)),
+        config=read_comment(archive.comment, str(path)),
     )
 
 
@@ -159,16 +160,6 @@ def _check_directory(archive: zipfile.ZipFile, file: SourceFile) -> None:
             f"{file.path}: truncated: a comment of {announced:,} bytes ends the file, which has "
             f"{len(archive.comment):,} of them; fetch it again"
         )
-
-
-def _read_comment(comment: bytes, where: str) -> RawConfig | None:
-    """Return what the zip comment states of the model; None where it is another program's."""
-    try:
-        provenance = json.loads(comment)
-        text = json.dumps(provenance.get("config", provenance["hparams"]))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
-    return RawConfig(f"{where}: zip comment", text.encode())
 
 
 def _open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: SourceFile) -> LazyTensor:

@@ -1,7 +1,7 @@
 """NumPy archives, streamed: see :mod:`gpt2_convert.formats.npz.reader` for the layout.
 
 Members are ``<canonical name>.npy`` in canonical order, stored and not deflated, with NumPy's own
-header. The zip comment is :attr:`Checkpoint.provenance` as JSON. Nothing in the bytes depends on
+header. The zip comment is :mod:`..provenance`'s. Nothing in the bytes depends on
 the clock, the machine or a path: the same tensors and the same configuration from the same kind of
 source give the same file. An archive beyond 4 GiB gets zip64 records; no member of a GPT-2
 is that large, but one would get them too.
@@ -13,16 +13,14 @@ is a configuration of more than the 65,535 bytes of a zip comment.
 from __future__ import annotations
 
 import io
-import json
-import zipfile
 from typing import TYPE_CHECKING
 
-from ...errors import UnsupportedError
+from ...errors import Advice, UnsupportedError
 from ...io.memory import keep_freed_memory
 from ...io.write_behind import WriteBehind
-from ...model.config import refuse_large
 from ...quoting import quote
-from ...tensors.tensor import numpy_dtype
+from ...tensors.dtype import numpy_dtype
+from ..provenance import state_in_comment
 from .crc32 import load_zipfile
 
 if TYPE_CHECKING:
@@ -57,11 +55,11 @@ def write(checkpoint: Checkpoint, path: Path, advance: Callable[[int], None]) ->
         except UnsupportedError as error:
             raise UnsupportedError(
                 f"{checkpoint.raw.where}: {quote(tensor.source_name)}: {error}, so npz cannot "
-                "hold it; safetensors can, or cast it with --dtype float32"
+                "hold it; safetensors can",
+                Advice("or cast it with {}", "dtype", "float32"),
             ) from None
     keep_freed_memory()
-    comment = json.dumps(checkpoint.provenance).encode()
-    refuse_large(checkpoint, len(comment), zipfile.ZIP_MAX_COMMENT, "a zip comment")
+    comment = state_in_comment(checkpoint)
     fast = load_zipfile()
     with (
         WriteBehind(path) as file,

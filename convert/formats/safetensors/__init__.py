@@ -1,1 +1,1 @@
-"""Room."""
+"""safetensors files, whole or in shards."""

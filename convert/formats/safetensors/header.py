@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import FormatError, UnsupportedError
 from ...io.strict_json import describe, parse_object
-from ...tensors.tensor import DType
+from ...tensors.dtype import DType
 from ..foreign import explain_file
 from ..limits import check_count
 

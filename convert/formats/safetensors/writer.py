@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 from ...errors import UnsupportedError
 from ...quoting import quote
 from ...tensors.read_ahead import read_ahead
+from ..provenance import state_in_metadata
 from .header import CODES, LENGTH_BYTES, MAX_HEADER_BYTES, METADATA
-from .reader import NAME, PROVENANCE
+from .reader import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,8 +45,7 @@ def write(checkpoint: Checkpoint, path: Path, advance: Callable[[int], None]) ->
         Gpt2ConvertError: a tensor cannot be read.
         OSError: the file cannot be written.
     """
-    provenance = json.dumps(checkpoint.provenance, sort_keys=True, separators=(",", ":"))
-    write_tensors(checkpoint.tensors, {PROVENANCE: provenance}, path, advance)
+    write_tensors(checkpoint.tensors, state_in_metadata(checkpoint), path, advance)
 
 
 def write_tensors(

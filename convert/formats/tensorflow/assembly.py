@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import ChecksumError
-from ...tensors.tensor import CHUNK, DType, rechunk
+from ...io.source import CHUNK
+from ...tensors.dtype import DType
+from ...tensors.tensor import rechunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

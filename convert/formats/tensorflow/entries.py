@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import FormatError, UnsupportedError
 from ...quoting import clip
-from ...tensors.tensor import DType
+from ...tensors.dtype import DType
 from ..limits import MAX_TENSORS
 from .wire import BYTES, Field, read_fields, read_varint, signed
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from ...io.source import SourceFile
-    from ...tensors.tensor import DType
+    from ...tensors.dtype import DType
     from .slices import Part
 
 MAX_VALUES: Final = 4 << 20

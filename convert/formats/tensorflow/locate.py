@@ -22,9 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...checkpoint.canonical import FileInfo, RawConfig
-from ...errors import FormatError, SourceNotFoundError, UnreadableError, UsageError
-from ...io.source import os_reason, read_small
+from ...checkpoint.raw import FileInfo, RawConfig
+from ...errors import Advice, FormatError, SourceNotFoundError, UnreadableError, UsageError
+from ...io.os_errors import os_errors_as
+from ...io.source import read_small
 from ...quoting import quote
 from .v1 import is_v1, whole_name
 
@@ -36,6 +37,7 @@ INDEX: Final = ".index"
 MAX_CHECKPOINT_BYTES: Final = 1 << 20
 HPARAMS: Final = "hparams.json"
 MAX_HPARAMS_BYTES: Final = 1 << 20
+_CHOOSE: Final = Advice("choose with {} or name one", "step")
 _STRING: Final = re.compile(rb"""(["'])((?:(?!\1)[^\\]|\\.)*)\1""")
 _ESCAPE: Final = re.compile(rb"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|(.?))", re.DOTALL)
 _ESCAPES: Final = dict(
@@ -116,7 +118,7 @@ def find_prefix(path: Path, step: int | None) -> Path:
         return _find_in_folder(path.parent, step)
     if step is not None:
         raise UsageError(
-            f"{path}: --step chooses within a folder of checkpoints, and this path names one"
+            f"{path}: a step chooses within a folder of checkpoints, and this path names one"
         )
     prefix = prefix_of_index(path) or prefix_of_shard(path) or path
     return prefix if os.path.isfile(index_path(prefix)) else whole_name(prefix)
@@ -135,10 +137,8 @@ class _Folder:
 
 
 def _find_in_folder(path: Path, step: int | None) -> Path:
-    try:
+    with os_errors_as(UnreadableError, path):
         entries = sorted(entry.name for entry in os.scandir(path))
-    except OSError as error:
-        raise UnreadableError(f"{path}: {os_reason(error)}") from None
     prefixes = (prefix_of_index(path / name) for name in entries)
     names = {prefix.name for prefix in prefixes if prefix}
     if not names:
@@ -164,7 +164,8 @@ def _find_in_folder(path: Path, step: int | None) -> Path:
     if len(folder.names) > 1:
         raise UsageError(
             f"{path}: {len(folder.names)} checkpoints and no 'checkpoint' file that names one: "
-            f"{folder.listing()}; choose with --step or name one"
+            f"{folder.listing()}",
+            _CHOOSE,
         )
     return path / folder.names[0]
 
@@ -184,15 +185,19 @@ def _named_by_checkpoint(folder: _Folder) -> str:
     """Return the prefix, as a path within the folder, that the ``checkpoint`` file names."""
     file = folder.path / CHECKPOINT
     named = latest_checkpoint(read_small(file, MAX_CHECKPOINT_BYTES), str(file))
-    choices = f"there are: {folder.listing()}; choose with --step or name one"
+    choices = f"there are: {folder.listing()}"
     inside = os.path.normpath(named)
     if os.path.isabs(named):
         inside = os.path.basename(inside)
     elif inside.split(os.sep)[0] == os.pardir:
-        raise UsageError(f"{file}: names {quote(named)}, which lies outside its folder; {choices}")
+        raise UsageError(
+            f"{file}: names {quote(named)}, which lies outside its folder; {choices}", _CHOOSE
+        )
     prefix = folder.path / inside
     if not _can_name(inside) or not (os.path.exists(index_path(prefix)) or is_v1(prefix)):
-        raise SourceNotFoundError(f"{file}: names {quote(named)}, which is not here; {choices}")
+        raise SourceNotFoundError(
+            f"{file}: names {quote(named)}, which is not here; {choices}", _CHOOSE
+        )
     return inside
 
 

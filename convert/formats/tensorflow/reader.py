@@ -18,11 +18,12 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ...checkpoint.canonical import FileInfo, RawCheckpoint
+from ...checkpoint.raw import FileInfo, RawCheckpoint
 from ...errors import FormatError, UnsupportedError
 from ...io.source import SourceFile
 from ...quoting import quote
-from ...tensors.tensor import DType, LazyTensor
+from ...tensors.dtype import DType
+from ...tensors.tensor import LazyTensor
 from ..engines import DeclinedError
 from .assembly import read_numbers
 from .index import read_index

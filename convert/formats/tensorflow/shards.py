@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import google_crc32c
 
 from ...errors import ChecksumError, FormatError, Gpt2ConvertError, SourceNotFoundError
-from ...io.source import SourceFile
-from ...tensors.tensor import CHUNK
+from ...io.source import CHUNK, SourceFile
 from ..foreign import explain_file
 from .locate import shard_path
 from .table import mask_crc

@@ -44,7 +44,7 @@ def list_files(prefix: Path) -> list[Path]:
     return [prefix.with_name(f"{match[1]}-{shard:05d}-of-{match[2]}") for shard in range(count)]
 
 
-def list_strangers(prefix: Path) -> list[Path]:
+def list_lookalikes(prefix: Path) -> list[Path]:
     """Return what TensorFlow would take for a shard of the V1 checkpoint, and is none.
 
     It reads whatever has five characters, or five bytes, where the name has ``?????``.
@@ -54,13 +54,13 @@ def list_strangers(prefix: Path) -> list[Path]:
         return []
     start, end = f"{match[1]}-", f"-of-{match[2]}"
     shards = set(list_files(prefix))
-    strangers = []
+    lookalikes = []
     for path in prefix.parent.iterdir():
         if path.name.startswith(start) and path.name.endswith(end) and path not in shards:
             middle = path.name[len(start) : -len(end)]
             if 5 in (len(middle), len(os.fsencode(middle))):
-                strangers.append(path)
-    return sorted(strangers)
+                lookalikes.append(path)
+    return sorted(lookalikes)
 
 
 def is_v1(prefix: Path) -> bool:

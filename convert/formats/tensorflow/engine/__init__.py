@@ -1,1 +1,1 @@
-"""Room."""
+"""TensorFlow itself as a reader, in a process of its own."""

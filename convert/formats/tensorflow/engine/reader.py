@@ -32,7 +32,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from ....checkpoint.canonical import FileInfo, RawCheckpoint
+from ....checkpoint.raw import FileInfo, RawCheckpoint
 from ....errors import (
     ChecksumError,
     FormatError,
@@ -42,15 +42,16 @@ from ....errors import (
     UnsupportedError,
     UsageError,
 )
-from ....io.source import SourceFile
+from ....io.source import CHUNK, SourceFile
 from ....quoting import clip, quote
-from ....tensors.tensor import CHUNK, DType, LazyTensor
+from ....tensors.dtype import DType
+from ....tensors.tensor import LazyTensor
 from ... import limits
 from ..index import read_index
 from ..locate import find_prefix, index_path, list_data_files, read_companions
 from ..reader import NAME
 from ..table import check_blocks
-from ..v1 import is_v1, list_files, list_strangers
+from ..v1 import is_v1, list_files, list_lookalikes
 from .process import Connection, EngineDiedError, EngineError
 
 if TYPE_CHECKING:
@@ -153,9 +154,9 @@ def open_through_tensorflow(path: Path, step: int | None = None) -> RawCheckpoin
 
 
 def _check_v1(prefix: Path) -> list[FileInfo]:
-    for stranger in list_strangers(prefix):
+    for lookalike in list_lookalikes(prefix):
         raise UsageError(
-            f"{stranger}: none of the checkpoint's shards, and TensorFlow would read it as one; "
+            f"{lookalike}: none of the checkpoint's shards, and TensorFlow would read it as one; "
             "move or rename it"
         )
     return [_check_file(each, check_blocks) for each in list_files(prefix)]

@@ -1,0 +1,119 @@
+"""A source and how it is to be read: what every verb makes of its keywords, built in one place.
+
+The keywords are documented with :func:`.open`. A conversion opens the same Source twice, to write
+and to prove, so a cast, a pattern or a scope can never differ between the two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ..formats.opening import open_raw
+from ..model.adopt import adopt, drop_tied
+from ..model.config import state_heads
+from ..tensors.casting import cast_tensors
+from ..tensors.dtype import parse_dtype
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    from ..checkpoint.canonical import Checkpoint
+    from ..checkpoint.raw import RawCheckpoint
+    from ..formats.engines import EngineName
+    from ..formats.readers import SourceFormat
+    from ..tensors.casting import CastLoss
+    from ..tensors.dtype import DType, DTypeName
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A path and how it is to be read; a field for each keyword that the verbs share."""
+
+    path: str | os.PathLike[str]
+    format: SourceFormat | None = None
+    step: int | None = None
+    scope: str | None = None
+    drop: tuple[str, ...] = ()
+    n_head: int | None = None
+    dtype: DType | None = None
+    allow_overflow: bool = False
+    engine: EngineName | None = None
+
+    def open(self, loss: CastLoss | None = None) -> Checkpoint:
+        """Open it, cast if that was asked for; ``loss`` learns what the cast changes.
+
+        Raises as :func:`.open`.
+        """
+        raw = self.open_raw()
+        try:
+            # First, because a fault such as a missing shard explains what the family would miss.
+            refuse_faults(raw)
+            checkpoint = drop_tied(self.adopt(raw))
+            if self.dtype is None:
+                return checkpoint
+            # Two tensors may become equal by rounding, and whoever reads them will find it so.
+            return drop_tied(self.cast(checkpoint, loss))
+        except BaseException:
+            raw.close()
+            raise
+
+    def open_raw(self) -> RawCheckpoint:
+        """Open the container and look at nothing of it as a model."""
+        return open_raw(self.path, self.step, self.format, self.engine)
+
+    def adopt(self, raw: RawCheckpoint) -> Checkpoint:
+        """Turn what was opened into a model; no weights are read."""
+        checkpoint = adopt(raw, self.drop, self.scope)
+        return checkpoint if self.n_head is None else state_heads(checkpoint, self.n_head)
+
+    def cast(self, checkpoint: Checkpoint, loss: CastLoss | None = None) -> Checkpoint:
+        """Return the model cast to the dtype that was asked for, if one was."""
+        if self.dtype is None:
+            return checkpoint
+        tensors = cast_tensors(
+            checkpoint.tensors,
+            self.dtype,
+            allow_overflow=self.allow_overflow,
+            loss=loss,
+            where=checkpoint.raw.where,
+        )
+        return replace(checkpoint, tensors=tensors)
+
+
+def build_source(
+    path: str | os.PathLike[str],
+    *,
+    format: SourceFormat | None,
+    step: int | None,
+    scope: str | None,
+    drop: Sequence[str],
+    n_head: int | None,
+    dtype: DTypeName | None,
+    allow_overflow: bool,
+    engine: EngineName | None,
+) -> Source:
+    """Return the source that the keywords of a verb describe.
+
+    Raises:
+        UsageError: weights cannot have the dtype.
+    """
+    return Source(
+        path,
+        format=format,
+        step=step,
+        scope=scope,
+        # A single text is one pattern, and not a pattern a character.
+        drop=(drop,) if isinstance(drop, str) else tuple(drop),
+        n_head=n_head,
+        dtype=parse_dtype(dtype),
+        allow_overflow=allow_overflow,
+        engine=engine,
+    )
+
+
+def refuse_faults(raw: RawCheckpoint) -> None:
+    """Raise the first fault of ``raw``, if it has one."""
+    for fault in raw.faults:
+        raise fault

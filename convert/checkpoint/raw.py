@@ -1,0 +1,80 @@
+"""A checkpoint as its container spells it: what readers return. It knows bytes and not GPT-2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..io.strict_json import parse_config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Protocol, Self
+
+    from ..errors import Gpt2ConvertError
+    from ..tensors.tensor import LazyTensor
+
+    class OpenFile(Protocol):
+        """What a checkpoint keeps open: a SourceFile, or a library's file."""
+
+        def close(self) -> None:
+            """Close the file; a second call does nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawConfig:
+    """What the source states of its model: ``text`` is JSON, not parsed yet."""
+
+    where: str
+    text: bytes
+
+    def fields(self) -> dict[str, object]:
+        """Parse the text into a JSON object.
+
+        Raises:
+            FormatError: it is not JSON, not an object, says a key twice, or is too deep.
+        """
+        return parse_config(self.text, self.where)
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """A file that belongs to a checkpoint; ``nbytes`` is None where it is missing."""
+
+    path: str
+    nbytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RawCheckpoint:
+    """A checkpoint as its container spells it.
+
+    ``tensors`` keeps the container's order and may repeat a name. ``faults`` are the errors that
+    stand in the way of reading tensors but not of listing them, such as a missing shard.
+    ``open_files`` are closed with the checkpoint. ``folder`` is where files beside the weights lie,
+    a tokenizer for example; None where the container is one file that holds all there is.
+    ``engine`` is what reads it: "native" or another program and its version; ``notes`` are what
+    should be known of how it is read.
+    """
+
+    format: str
+    where: str
+    tensors: tuple[LazyTensor, ...]
+    files: tuple[FileInfo, ...]
+    open_files: tuple[OpenFile, ...]
+    config: RawConfig | None = None
+    faults: tuple[Gpt2ConvertError, ...] = ()
+    folder: Path | None = None
+    engine: str = "native"
+    notes: tuple[str, ...] = ()
+
+    def close(self) -> None:
+        """Close the files; tensors cannot be read any more."""
+        for file in self.open_files:
+            file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

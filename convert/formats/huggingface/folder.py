@@ -1,0 +1,56 @@
+"""The folder of a Hugging Face model: the names of its files, and which of them holds the weights.
+
+transformers writes ``model.safetensors`` or, in shards, ``model.safetensors.index.json`` and
+``model-00001-of-00002.safetensors``; ``config.json`` beside them states the sizes and
+the behaviour. Source: huggingface/transformers, utils/__init__.py.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ...errors import SourceNotFoundError, UsageError
+from ..safetensors.reader import SUFFIX
+from ..safetensors.sharded import INDEX
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Final
+
+MODEL: Final = "model.safetensors"
+MODEL_INDEX: Final = MODEL.removesuffix(SUFFIX) + INDEX
+CONFIG: Final = "config.json"
+ADAPTER_MODEL: Final = "adapter_model.safetensors"
+
+
+def holds_weights(folder: Path) -> bool:
+    """Whether a file of ``folder`` may hold weights, by its name."""
+    return any(name.endswith((SUFFIX, INDEX)) for name in os.listdir(folder))
+
+
+def find_weights(folder: Path) -> Path:
+    """Return the file or the index of shards that holds the weights.
+
+    ``model.safetensors`` goes before its index, as it does in transformers, and any other file is
+    taken if it is the only one.
+
+    Raises:
+        SourceNotFoundError: there is none.
+        UsageError: several could be meant.
+    """
+    names = sorted(os.listdir(folder))
+    for name in (MODEL, MODEL_INDEX):
+        if name in names:
+            return folder / name
+    for suffix in (INDEX, SUFFIX):
+        found = [name for name in names if name.endswith(suffix)]
+        if len(found) == 1:
+            return folder / found[0]
+        if found:
+            shown = ", ".join(found[:8]) + (", ..." if len(found) > 8 else "")
+            raise UsageError(
+                f"{folder}: {len(found)} files could be meant and none is {MODEL} or its index: "
+                f"{shown}; name one"
+            )
+    raise SourceNotFoundError(f"{folder}: no {SUFFIX} file in this folder")

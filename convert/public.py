@@ -1,0 +1,49 @@
+"""Every public name, imported from where it is defined: the one list of them.
+
+The package takes them from here when one is first asked for, so that importing it costs nothing;
+type checkers read them as they stand. ``x as x`` is what they take for public (PEP 484).
+"""
+
+from __future__ import annotations
+
+from .api.convert import convert as convert
+from .api.digest import digest as digest
+from .api.inspect import inspect as inspect
+from .api.open import open as open  # noqa: A004 - gpt2_convert.open, as gzip.open
+from .api.picogpt import load_gpt2_params_from_tf_ckpt as load_gpt2_params_from_tf_ckpt
+from .api.verify import verify as verify
+from .checkpoint.canonical import Checkpoint as Checkpoint
+from .checkpoint.canonical import Dropped as Dropped
+from .checkpoint.hparams import HParams as HParams
+from .checkpoint.params import AttentionParams as AttentionParams
+from .checkpoint.params import BlockParams as BlockParams
+from .checkpoint.params import LayerNormParams as LayerNormParams
+from .checkpoint.params import LinearParams as LinearParams
+from .checkpoint.params import MLPParams as MLPParams
+from .checkpoint.params import ModelParams as ModelParams
+from .checkpoint.raw import FileInfo as FileInfo
+from .errors import CastError as CastError
+from .errors import ChecksumError as ChecksumError
+from .errors import FormatError as FormatError
+from .errors import Gpt2ConvertError as Gpt2ConvertError
+from .errors import SchemaError as SchemaError
+from .errors import SourceNotFoundError as SourceNotFoundError
+from .errors import TargetError as TargetError
+from .errors import TargetExistsError as TargetExistsError
+from .errors import UnreadableError as UnreadableError
+from .errors import UnsupportedError as UnsupportedError
+from .errors import UsageError as UsageError
+from .progress import Progress as Progress
+from .reports.conversion import ConversionReport as ConversionReport
+from .reports.digest import DigestReport as DigestReport
+from .reports.digest import TensorDigest as TensorDigest
+from .reports.inspection import InspectionReport as InspectionReport
+from .reports.verification import Finding as Finding
+from .reports.verification import Kind as Kind
+from .reports.verification import VerificationError as VerificationError
+from .reports.verification import VerificationReport as VerificationReport
+from .tensors.casting import CastLoss as CastLoss
+from .tensors.dtype import DType as DType
+from .tensors.stats import TensorStats as TensorStats
+from .tensors.tensor import LazyTensor as LazyTensor
+from .tensors.tolerance import Tolerance as Tolerance

@@ -1,0 +1,80 @@
+"""What a conversion has to say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import spell_keyword
+
+if TYPE_CHECKING:
+    from ..checkpoint.canonical import Dropped
+    from ..checkpoint.hparams import HParams
+    from ..errors import Spell
+    from ..tensors.casting import CastLoss
+    from .digest import DigestReport
+    from .summary import Json, Side, Totals
+    from .verification import Finding, VerificationReport
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionReport:
+    """What was written, and what became of every source tensor.
+
+    ``mapped`` are (source name, canonical name) pairs; ``notes`` are what else should be known of
+    the tensors. ``verification`` is None if it was waived, ``digests`` if they were not asked for.
+    ``engine`` is what read the bytes that were written; ``verification`` knows who read the source
+    for the proof.
+    """
+
+    source: Side
+    target: Side
+    target_nbytes: int
+    hparams: HParams
+    hparams_from: str
+    totals: Totals
+    mapped: tuple[tuple[str, str], ...]
+    dropped: tuple[Dropped, ...]
+    notes: tuple[str, ...]
+    verification: VerificationReport | None
+    digests: DigestReport | None = None
+    engine: str = "native"
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing speaks against the target."""
+        return self.verification is None or self.verification.ok
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the verification found."""
+        return self.verification.findings if self.verification else ()
+
+    @property
+    def loss(self) -> CastLoss | None:
+        """What a cast to another dtype changed, if there was one and it was verified."""
+        return self.verification.loss if self.verification else None
+
+    def as_json(self, spell: Spell = spell_keyword) -> Json:
+        """Return the document; schemas/report.schema.json describes it."""
+        return {
+            "kind": "conversion",
+            "ok": self.ok,
+            "verified": self.verification is not None,
+            "engine": self.engine,
+            "proof_engine": self.verification.engine if self.verification else None,
+            "source": self.source.as_json(),
+            "target": {**self.target.as_json(), "bytes": self.target_nbytes},
+            "hparams": self.hparams.known(),
+            "hparams_from": self.hparams_from,
+            "tensors": self.totals.tensors,
+            **self.totals.as_json(),
+            "mapped": [{"source_name": source, "name": name} for source, name in self.mapped],
+            "dropped": [
+                {"source_name": drop.source_name, "reason": drop.reason} for drop in self.dropped
+            ],
+            "notes": list(self.notes),
+            "cast": self.loss.as_json() if self.loss else None,
+            "digest": self.digests.sha256 if self.digests else None,
+            "findings": [finding.as_json(spell) for finding in self.findings],
+        }

@@ -1,0 +1,79 @@
+"""What an inspection has to say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import spell_keyword
+
+if TYPE_CHECKING:
+    from ..checkpoint.canonical import Checkpoint
+    from ..checkpoint.raw import FileInfo
+    from ..errors import Gpt2ConvertError, Problem, Spell
+    from ..tensors.stats import TensorStats
+    from ..tensors.tensor import LazyTensor
+    from .summary import Json, Totals
+
+
+@dataclass(frozen=True, slots=True)
+class InspectionReport:
+    """What is in a checkpoint, from its index and headers alone.
+
+    ``checkpoint`` is None if it is no GPT-2; ``refusal`` says why then, ``problems`` are all the
+    names, shapes and sizes that speak against it, and ``tensors`` are as the file spells them.
+    ``faults`` are what would stop a conversion, a missing shard for example. ``stats`` are those of
+    each tensor, if they were asked for; None for one that has no numbers. ``engine`` is what read
+    it, and ``notes`` are what should be known of that.
+    """
+
+    path: str
+    format: str
+    files: tuple[FileInfo, ...]
+    tensors: tuple[LazyTensor, ...]
+    checkpoint: Checkpoint | None
+    refusal: Gpt2ConvertError | None
+    problems: tuple[Problem, ...]
+    faults: tuple[str, ...]
+    totals: Totals
+    stats: tuple[TensorStats | None, ...] | None = None
+    engine: str = "native"
+    notes: tuple[str, ...] = ()
+
+    def _stats_as_json(self) -> list[Json]:
+        if self.stats is None:
+            return [{} for _ in self.tensors]
+        return [{"stats": found.as_json() if found else None} for found in self.stats]
+
+    def as_json(self, spell: Spell = spell_keyword) -> Json:
+        """Return the document; schemas/inspect.schema.json describes it."""
+        known = self.checkpoint
+        return {
+            "format": self.format,
+            "path": self.path,
+            "engine": self.engine,
+            "family": "gpt2" if known else None,
+            "not_gpt2": self.refusal.spell(spell) if self.refusal else None,
+            "problems": [problem.spell(spell) for problem in self.problems],
+            "hparams": known.hparams.known() if known else None,
+            "hparams_from": known.hparams_from if known else None,
+            **self.totals.as_json(),
+            "files": [{"path": file.path, "bytes": file.nbytes} for file in self.files],
+            "faults": list(self.faults),
+            "dropped": [
+                {"source_name": drop.source_name, "reason": drop.reason}
+                for drop in (known.dropped if known else ())
+            ],
+            "notes": list(self.notes),
+            "tensors": [
+                {
+                    "name": tensor.name if known else None,
+                    "source_name": tensor.source_name,
+                    "shape": list(tensor.shape),
+                    "dtype": tensor.dtype.value,
+                    "bytes": tensor.nbytes,
+                    **stats,
+                }
+                for tensor, stats in zip(self.tensors, self._stats_as_json(), strict=True)
+            ],
+        }
