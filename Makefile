@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+TOOL   := PYTHONPATH=tests $(BIN)/python -m tools
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
@@ -11,7 +12,7 @@ help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/installed  ## Make a small GPT-2 checkpoint, then convert, verify and inspect it
-	@$(BIN)/python tests/demo.py
+	@$(TOOL).demo
 
 test: $(VENV)/installed-tests  ## Run all tests; sets up what they need, TensorFlow included
 	$(BIN)/python -m pytest $(PYTEST)
@@ -20,7 +21,7 @@ interop: $(VENV)/installed-interop  ## Load what tf2hf writes in transformers, o
 	$(BIN)/python -m pytest -m interop $(PYTEST)
 
 fuzz: $(VENV)/installed-fuzz  ## Fuzz the readers (TARGET=npz SECONDS=1800; by default all, a minute each)
-	$(BIN)/python tests/fuzz/run.py $(or $(TARGET),all) $(or $(SECONDS),60)
+	$(TOOL).fuzz.run $(or $(TARGET),all) $(or $(SECONDS),60)
 
 lint: $(VENV)/installed-lint  ## Check style and formatting
 	$(BIN)/ruff check .
@@ -39,17 +40,17 @@ wheel: $(VENV)/installed  ## Build the wheel and run it in a bare environment
 	$(PIP) wheel --no-deps -w dist .
 	$(PYTHON) -m venv build/bare
 	build/bare/bin/python -m pip --disable-pip-version-check -q install dist/*.whl
-	$(BIN)/python tests/demo.py --program build/bare/bin/gpt2-convert
+	$(TOOL).demo --program build/bare/bin/gpt2-convert
 	@ls -l dist
 
 bench: $(VENV)/installed-tests  ## Measure speed and memory against cp and TensorFlow (SIZES="124M 774M")
-	$(BIN)/python tests/bench.py $(SIZES)
+	$(TOOL).bench $(SIZES)
 
 bench-pairs: $(VENV)/installed-tests  ## Measure the memory of every conversion (SIZES=1558M)
-	$(BIN)/python tests/bench.py --pairs $(SIZES)
+	$(TOOL).bench --pairs $(SIZES)
 
 bench-robustness: $(VENV)/installed-tests  ## Compare what malformed files do to readers
-	$(BIN)/python tests/robustness.py
+	$(TOOL).robustness
 
 clean:  ## Remove the environment and everything built
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -20,7 +20,7 @@ The last one is defined beside the report that it carries (:mod:`.reports.verifi
 
 A message is one line: where, what, expected and found, what to do. Where an option of the verbs
 would help, the advice names it in the voice of whoever reads it: ``str(error)`` says ``force=True``
-to a Python program, and the command line says ``--force``.
+to a Python program, and the command line spells a flag.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import bundles
 import pytest
+from support import bundles
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -40,6 +40,11 @@ class InspectionReport:
     engine: str = "native"
     notes: tuple[str, ...] = ()
 
+    @property
+    def not_gpt2(self) -> str | None:
+        """Why it is no GPT-2; None if it is one."""
+        return None if self.refusal is None else str(self.refusal)
+
     def _stats_as_json(self) -> list[Json]:
         if self.stats is None:
             return [{} for _ in self.tensors]

@@ -6,9 +6,9 @@ import json
 import shutil
 from typing import TYPE_CHECKING
 
-import bundles
 import numpy as np
 import pytest
+from support import bundles
 
 import gpt2_convert
 from gpt2_convert.model.schema import load_family

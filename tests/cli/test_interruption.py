@@ -1,0 +1,366 @@
+"""Whenever it is stopped, the target is absent, the old one or complete."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from support import bundles
+from support.console import PATIENCE, SCRIPT, finish, start_held
+
+import gpt2_convert
+from gpt2_convert.tensors.dtype import DType
+from gpt2_convert.tensors.read_ahead import DEPTH, read_ahead
+from gpt2_convert.tensors.tensor import LazyTensor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+OLD = b"an older file"
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+INTERRUPTED = "gpt2-convert: interrupted; nothing half-written was left behind\n"
+
+STOP_AT_CALL = """
+import os, signal, sys
+import gpt2_convert.cli
+
+names, when, number = sys.argv.pop(1).split(), sys.argv.pop(1), int(sys.argv.pop(1))
+
+def stopping(name, call):
+    def stop(*arguments, **options):
+        at_partial = name != "open" or ".partial" in str(arguments[0])
+        if at_partial and when == "before":
+            os.kill(os.getpid(), number)
+        result = call(*arguments, **options)
+        if at_partial and when == "after":
+            os.kill(os.getpid(), number)
+        return result
+    return stop
+
+for name in names:
+    setattr(os, name, stopping(name, getattr(os, name)))
+gpt2_convert.cli.main()
+"""
+"""The program, which sends itself a signal just before or after the system calls named, of those
+that make, sync, name and remove a file."""
+
+ACT_ONCE = """
+import os, sys, time
+import gpt2_convert, gpt2_convert.cli
+
+action = sys.argv.pop(1)
+convert = gpt2_convert.convert
+
+def acting(*arguments, progress, **options):
+    def watch(phase, done, total):
+        if (phase, done) == ("writing", 0):
+            exec(action, globals())
+        progress(phase, done, total)
+    return convert(*arguments, progress=watch, **options)
+
+gpt2_convert.convert = acting
+gpt2_convert.cli.main()
+"""
+"""The program, which runs a piece of Python when it begins to write."""
+
+STOP_AT_IMPORT = """
+import os, signal, sys
+import gpt2_convert.cli
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == module:
+            os.kill(os.getpid(), signal.SIGINT)
+
+module = sys.argv.pop(1)
+sys.meta_path.insert(0, Finder())
+gpt2_convert.cli.main()
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """An empty folder for targets, so that a listing shows whatever was left behind."""
+    folder = tmp_path / "place"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def larger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of some 30 MB, whose conversion takes long enough to be hit anywhere."""
+    sizes = {"n_vocab": 4000, "n_ctx": 128, "n_embd": 480, "n_head": 8, "n_layer": 2}
+    return bundles.write_gpt2(tmp_path_factory.mktemp("models") / "larger", sizes)
+
+
+def is_complete(target: Path, source: Path) -> bool:
+    """Whether NumPy reads every tensor of ``source``'s data file from ``target``."""
+    data = (source / "model.ckpt.data-00000-of-00001").read_bytes()
+    offset = 0
+    with gpt2_convert.open(source) as checkpoint, np.load(target) as archive:
+        canonical = {tensor.source_name: name for name, tensor in checkpoint.items()}
+        for name in sorted(canonical):  # the order of the tensors in the data file
+            content = archive[canonical[name]].tobytes()
+            if content != data[offset : offset + len(content)]:
+                return False
+            offset += len(content)
+    return offset == len(data)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("phase", ["writing", "verifying"])
+def test_signal_ends_the_job_and_leaves_everything_as_it_was(
+    number: int, phase: str, tiny: Path, place: Path
+) -> None:
+    for existing in (False, True):
+        target = place / "out.npz"
+        if existing:
+            target.write_bytes(OLD)
+        process = start_held(phase, 0.5, "tf2npz", "--force", tiny, target)
+        assert any(name.endswith(".partial") for name in os.listdir(place))
+        process.send_signal(number)
+        done = finish(process)
+        assert (done.code, done.out, done.err) == (130, "", INTERRUPTED)
+        assert os.listdir(place) == (["out.npz"] if existing else [])
+        assert not existing or target.read_bytes() == OLD
+
+
+def test_second_signal_does_not_disturb_the_clean_up(tiny: Path, place: Path) -> None:
+    process = start_held("writing", 0.5, "tf2npz", tiny, place / "out.npz")
+    for number in (*SIGNALS, *SIGNALS):
+        process.send_signal(number)
+    done = finish(process)
+    assert (done.code, done.err) == (130, INTERRUPTED)
+    assert os.listdir(place) == []
+
+
+def test_signal_amid_the_clean_up_does_not_disturb_it(tiny: Path, place: Path) -> None:
+    program = [sys.executable, "-c", STOP_AT_CALL, "fsync unlink", "before", str(signal.SIGINT)]
+    done = subprocess.run(
+        [*program, "tf2npz", tiny, place / "out.npz"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", INTERRUPTED)
+    assert os.listdir(place) == []
+
+
+SWALLOWED = """
+class Interrupted:
+    def __del__(self):
+        os.kill(os.getpid(), 2)
+        time.sleep(60)
+Interrupted()
+"""
+MISTAKEN = """
+try:
+    os.kill(os.getpid(), 2)
+    time.sleep(60)
+except KeyboardInterrupt:
+    raise ValueError("from the middle of unwinding")
+"""
+
+
+@pytest.mark.parametrize("mishap", [SWALLOWED, MISTAKEN], ids=["swallowed", "mistaken"])
+def test_interruption_is_neither_lost_nor_mistaken(mishap: str, tiny: Path, place: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ACT_ONCE, mishap, "tf2npz", tiny, place / "out.npz"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", INTERRUPTED)
+    assert os.listdir(place) == []
+
+
+def test_interrupted_job_prints_no_document(tiny: Path, place: Path) -> None:
+    process = start_held("writing", 0.5, "tf2npz", "--json", tiny, place / "out.npz")
+    process.send_signal(signal.SIGINT)
+    done = finish(process)
+    assert (done.code, done.out, done.err) == (130, "", INTERRUPTED)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_ignored_signal_stays_ignored(number: int, tiny: Path, place: Path) -> None:
+    # As under nohup, and in the background of a shell without job control.
+    process = start_held(
+        "writing",
+        0.5,
+        "tf2npz",
+        "-q",
+        tiny,
+        place / "out.npz",
+        preexec_fn=lambda: signal.signal(number, signal.SIG_IGN),
+    )
+    process.send_signal(number)
+    done = finish(process)
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert is_complete(place / "out.npz", tiny)
+
+
+@pytest.mark.parametrize(
+    "module", ["gpt2_convert.cli.commands", "click", "numpy", "gpt2_convert.reports.text"]
+)
+def test_ctrl_c_while_modules_are_imported_is_one_line(
+    module: str, tiny: Path, place: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STOP_AT_IMPORT, module, "tf2npz", tiny, place / "out.npz"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (130, INTERRUPTED)
+
+
+CALLS = ["open", "fsync", "replace", "link", "unlink"]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_stopped_at_any_step_the_target_is_absent_old_or_complete(
+    number: int, call: str, when: str, tiny: Path, place: Path
+) -> None:
+    target = place / "out.npz"
+    force = call not in ("link", "unlink")
+    if force:
+        target.write_bytes(OLD)
+    options = ["-q", "--force"] if force else ["-q"]
+    program = [sys.executable, "-c", STOP_AT_CALL, call, when, str(number)]
+    stopped = subprocess.run(
+        [*program, "tf2npz", *options, tiny, target], capture_output=True, text=True, check=False
+    )
+    assert stopped.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 130)
+    assert "Traceback" not in stopped.stderr
+    named = call == "unlink" or (call in ("replace", "link") and when == "after")
+    if named:
+        assert is_complete(target, tiny)
+    elif force:
+        assert target.read_bytes() == OLD
+    else:
+        assert not target.exists()
+    left = set(os.listdir(place)) - {"out.npz"}
+    if number == signal.SIGINT:
+        assert left == set()
+    assert all(name.startswith("out.npz.") and name.endswith(".partial") for name in left)
+    assert gpt2_convert.convert(tiny, target, force=True).ok
+    assert is_complete(target, tiny)
+    assert set(os.listdir(place)) - {"out.npz"} == left
+
+
+def test_interrupted_at_random_moments_of_its_work_nothing_is_left(
+    larger: Path, place: Path
+) -> None:
+    target = place / "out.npz"
+    moments = random.Random()  # noqa: S311 - not for secrets
+    for number in SIGNALS * 3:
+        process = subprocess.Popen(
+            [SCRIPT, "tf2npz", "-q", larger, target], stderr=subprocess.PIPE, text=True
+        )
+        while not os.listdir(place) and process.poll() is None:
+            time.sleep(0.001)
+        moment = moments.uniform(0, 0.1)
+        time.sleep(moment)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=PATIENCE)
+        assert (process.returncode, err) in ((130, INTERRUPTED), (0, "")), moment
+        assert set(os.listdir(place)) <= {"out.npz"}, moment
+        assert not target.exists() or is_complete(target, larger), moment
+        target.unlink(missing_ok=True)
+
+
+def streamed(name: str, chunks: Iterator[bytes]) -> LazyTensor:
+    return LazyTensor(name, (1,), DType.UINT8, 1, lambda: chunks, name)
+
+
+def readers_alive() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if "read-ahead" in thread.name]
+
+
+def endless() -> Iterator[bytes]:
+    while True:
+        yield b"x" * 100
+
+
+def test_everything_read_ahead_arrives_in_order() -> None:
+    pieces = [[b"a", b"b"], [], [bytes([i]) for i in range(5 * DEPTH)]]
+    tensors = [streamed(str(i), iter(chunks)) for i, chunks in enumerate(pieces)]
+    assert [(tensor.name, list(chunks)) for tensor, chunks in read_ahead(tensors)] == [
+        (str(i), chunks) for i, chunks in enumerate(pieces)
+    ]
+    assert readers_alive() == []
+
+
+def test_error_amid_a_tensor_is_raised_where_its_bytes_would_go_on() -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"good"
+        yield b"good too"
+        raise gpt2_convert.FormatError("cut off here")
+
+    tensors = [streamed("a", iter([b"1"])), streamed("b", broken()), streamed("c", iter([b"2"]))]
+    received: list[bytes] = []
+
+    def use() -> None:
+        for _, chunks in read_ahead(tensors):
+            received.extend(chunks)
+
+    with pytest.raises(gpt2_convert.FormatError, match="cut off here"):
+        use()
+    assert received == [b"1", b"good", b"good too"]
+    assert readers_alive() == []
+
+
+def test_reading_thread_ends_when_its_user_stops_early() -> None:
+    reading = read_ahead([streamed("a", endless())])
+    _, chunks = next(reading)
+    assert next(chunks) == b"x" * 100
+    assert readers_alive()
+    reading.close()  # type: ignore[attr-defined]
+    assert readers_alive() == []
+
+
+def test_reading_thread_ends_when_its_user_fails() -> None:
+    def use() -> None:
+        for _, chunks in read_ahead([streamed("a", endless()), streamed("b", endless())]):
+            for _ in chunks:
+                raise LookupError("of the user's own")
+
+    with pytest.raises(LookupError, match="of the user's own"):
+        use()
+    assert readers_alive() == []
+
+
+def test_no_more_is_read_ahead_than_memory_allows() -> None:
+    taken = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal taken
+        for _ in range(1000):
+            taken += 1
+            yield b"x"
+
+    reading = read_ahead([streamed("a", counted())])
+    _, chunks = next(reading)
+    for used in range(1, 20):
+        next(chunks)
+        assert taken <= used + DEPTH + 1
+    reading.close()  # type: ignore[attr-defined]
+
+
+def test_failed_conversion_leaves_no_thread(tiny: Path, place: Path) -> None:
+    data = tiny / "model.ckpt.data-00000-of-00001"
+    content = bytearray(data.read_bytes())
+    content[1000] ^= 1
+    data.write_bytes(content)
+    with pytest.raises(gpt2_convert.ChecksumError):
+        gpt2_convert.convert(tiny, place / "out.npz")
+    assert readers_alive() == []
+    assert os.listdir(place) == []

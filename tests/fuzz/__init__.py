@@ -1,1 +1,0 @@
-"""Coverage-guided fuzzing of the readers; `make fuzz` runs it."""

@@ -1,0 +1,517 @@
+"""The target appears whole or not at all, and whatever was there before stays until then."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from support import bundles
+from support.mishaps import at, ordinary_user
+
+import gpt2_convert
+from gpt2_convert.cli.commands import run
+from gpt2_convert.formats.writers import WRITERS
+from gpt2_convert.io import atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+OLD = b"an older file"
+
+
+def refuse(
+    error: type[gpt2_convert.Gpt2ConvertError],
+    says: str,
+    source: Path,
+    target: Path,
+    force: bool = True,
+) -> None:
+    with pytest.raises(error, match=says) as caught:
+        gpt2_convert.convert(source, target, to="npz", force=force)
+    assert "\n" not in str(caught.value)
+
+
+def assert_complete(target: Path) -> None:
+    """Whether ``target`` holds all of the small checkpoint, by NumPy's own reading."""
+    weights = bundles.gpt2_arrays()
+    with np.load(target) as archive:
+        assert len(archive.files) == len(weights)
+        for name in archive.files:
+            assert archive[name].dtype == np.float32
+        np.testing.assert_array_equal(archive["wte"], weights["model/wte"])
+        np.testing.assert_array_equal(archive["ln_f.b"], weights["model/ln_f/b"])
+        np.testing.assert_array_equal(
+            archive["blocks[2].mlp.c_proj.w"], weights["model/h2/mlp/c_proj/w"][0]
+        )
+
+
+def spoil(folder: Path) -> None:
+    """Flip a bit of the last tensor, which is found only when nearly all is written."""
+    data = folder / "model.ckpt.data-00000-of-00001"
+    content = bytearray(data.read_bytes())
+    content[-1] ^= 1
+    data.write_bytes(content)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """An empty folder for targets, so that a listing shows whatever was left behind."""
+    folder = tmp_path / "place"
+    folder.mkdir()
+    return folder
+
+
+def test_nothing_but_the_target_is_left(tiny: Path, place: Path) -> None:
+    gpt2_convert.convert(tiny, place / "out.npz")
+    assert os.listdir(place) == ["out.npz"]
+    assert_complete(place / "out.npz")
+
+
+def test_existing_target_needs_force(tiny: Path, place: Path) -> None:
+    target = place / "out.npz"
+    target.write_bytes(OLD)
+    refuse(gpt2_convert.TargetExistsError, "--force", tiny, target, force=False)
+    assert target.read_bytes() == OLD
+    gpt2_convert.convert(tiny, target, force=True)
+    assert_complete(target)
+    assert os.listdir(place) == ["out.npz"]
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_source_that_fails_late_leaves_everything_as_it_was(
+    existing: bool, tiny: Path, place: Path
+) -> None:
+    target = place / "out.npz"
+    if existing:
+        target.write_bytes(OLD)
+    spoil(tiny)
+    refuse(gpt2_convert.ChecksumError, "crc32c", tiny, target)
+    assert os.listdir(place) == (["out.npz"] if existing else [])
+    assert not existing or target.read_bytes() == OLD
+
+
+SOURCE_FILES = ("model.ckpt.index", "model.ckpt.data-00000-of-00001", "hparams.json")
+
+
+@pytest.mark.parametrize("name", SOURCE_FILES)
+@pytest.mark.parametrize("way", ["name", "dots", "symlink", "hard link"])
+def test_source_is_never_its_own_target(name: str, way: str, tiny: Path, place: Path) -> None:
+    file = tiny / name
+    before = file.read_bytes()
+    target = place / "link"
+    match way:
+        case "name":
+            target = file
+        case "dots":
+            target = tiny / ".." / tiny.name / name
+        case "symlink":
+            target.symlink_to(file)
+        case "hard link":
+            target.hardlink_to(file)
+    refuse(gpt2_convert.UsageError, "same file", tiny, target)
+    assert file.read_bytes() == before
+    assert len(os.listdir(tiny)) == 4
+
+
+def test_archive_is_never_its_own_target(tiny: Path, place: Path) -> None:
+    target = place / "out.npz"
+    gpt2_convert.convert(tiny, target, to="npz")
+    before = target.read_bytes()
+    refuse(gpt2_convert.UsageError, "same file", target, target)
+    assert target.read_bytes() == before
+
+
+def test_folder_as_target_is_refused(tiny: Path, place: Path) -> None:
+    refuse(gpt2_convert.TargetError, "is a folder", tiny, place)
+    assert os.listdir(place) == []
+
+
+def test_pipe_as_target_is_refused_and_stays(tiny: Path, place: Path) -> None:
+    target = place / "pipe"
+    os.mkfifo(target)
+    refuse(gpt2_convert.TargetError, "not a regular file", tiny, target)
+    assert stat.S_ISFIFO(target.stat().st_mode)
+    assert os.listdir(place) == ["pipe"]
+
+
+@pytest.mark.parametrize("device", ["/dev/null", "/dev/zero", "/dev/full"])
+def test_device_as_target_is_refused_and_stays(device: str, tiny: Path) -> None:
+    if not os.path.exists(device):
+        pytest.skip(f"this system has no {device}")
+    before = os.stat(device)
+    refuse(gpt2_convert.TargetError, "not a regular file", tiny, Path(device))
+    assert os.stat(device).st_mode == before.st_mode
+
+
+def test_missing_folder_is_named(tiny: Path, place: Path) -> None:
+    refuse(gpt2_convert.TargetError, "no folder .*absent", tiny, place / "absent" / "out.npz")
+    assert os.listdir(place) == []
+
+
+def test_file_in_place_of_the_folder_is_refused(tiny: Path, place: Path) -> None:
+    (place / "file").write_bytes(OLD)
+    refuse(gpt2_convert.TargetError, "not a directory", tiny, place / "file" / "out.npz")
+    assert (place / "file").read_bytes() == OLD
+
+
+def test_unwritable_folder_is_an_error_and_keeps_the_old_file() -> None:
+    # Not pytest's folder, into which only one user may look.
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)  # noqa: S103
+        source = bundles.write_gpt2(Path(folder) / "tiny")
+        place = Path(folder) / "place"
+        place.mkdir()
+        target = place / "out.npz"
+        gpt2_convert.convert(source, target)  # also imports all that is needed
+        target.write_bytes(OLD)
+        place.chmod(0o555)
+        with ordinary_user():
+            refuse(gpt2_convert.TargetError, "permission denied", source, target)
+            refuse(gpt2_convert.TargetError, "permission denied", source, place / "new.npz")
+            assert os.listdir(place) == ["out.npz"]
+            assert target.read_bytes() == OLD
+        place.chmod(0o755)
+
+
+def test_link_stays_a_link_and_its_file_is_replaced(tiny: Path, place: Path) -> None:
+    (place / "there").mkdir()
+    file = place / "there" / "real.npz"
+    file.write_bytes(OLD)
+    link = place / "link.npz"
+    link.symlink_to(Path("there") / "real.npz")
+    refuse(gpt2_convert.TargetExistsError, "exists", tiny, link, force=False)
+    gpt2_convert.convert(tiny, link, force=True)
+    assert os.readlink(link) == "there/real.npz"
+    assert not file.is_symlink()
+    assert_complete(file)
+    assert sorted(os.listdir(place)) == ["link.npz", "there"]
+    assert os.listdir(place / "there") == ["real.npz"]
+
+
+def test_dangling_link_gets_the_file_that_it_points_at(tiny: Path, place: Path) -> None:
+    link = place / "link.npz"
+    link.symlink_to("real.npz")
+    gpt2_convert.convert(tiny, link)
+    assert link.is_symlink()
+    assert_complete(place / "real.npz")
+    link.unlink()
+    link.symlink_to("absent/real.npz")
+    refuse(gpt2_convert.TargetError, "no folder .*absent", tiny, link)
+
+
+def test_link_that_leads_to_itself_is_refused(tiny: Path, place: Path) -> None:
+    (place / "a").symlink_to("b")
+    (place / "b").symlink_to("a")
+    refuse(gpt2_convert.TargetError, "symbolic links", tiny, place / "a")
+    assert sorted(os.listdir(place)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+@pytest.mark.parametrize("force", [False, True])
+def test_permissions_follow_the_umask(umask: int, force: bool, tiny: Path, place: Path) -> None:
+    target = place / "out.npz"
+    if force:
+        target.write_bytes(OLD)
+        target.chmod(0o600)
+    before = os.umask(umask)
+    try:
+        gpt2_convert.convert(tiny, target, force=force)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o666 & ~umask
+
+
+@pytest.mark.parametrize("name", ["a" * 255, "é" * 127 + "a", "重" * 85])
+def test_longest_file_name_works(name: str, tiny: Path, place: Path) -> None:
+    assert len(os.fsencode(name)) == 255
+    seen: list[str] = []
+    gpt2_convert.convert(
+        tiny,
+        place / name,
+        to="npz",
+        progress=lambda phase, done, total: seen.extend(os.listdir(place)),
+    )
+    assert os.listdir(place) == [name]
+    partial = seen[0]
+    assert partial.endswith(".partial")
+    assert partial.isprintable()  # no letter was cut into bytes
+    refuse(gpt2_convert.TargetError, "file name too long", tiny, place / (name + "b"))
+
+
+def test_partial_file_is_beside_the_target_and_clearly_named(tiny: Path, place: Path) -> None:
+    seen: set[str] = set()
+    gpt2_convert.convert(
+        tiny,
+        place / "out.npz",
+        progress=lambda phase, done, total: seen.update(os.listdir(place)),
+    )
+    (partial,) = seen
+    assert partial.startswith("out.npz.")
+    assert partial.endswith(".partial")
+
+
+def test_file_size_limit_leaves_nothing(tiny: Path, place: Path) -> None:
+    # Python ignores SIGXFSZ from its start, so the write fails with EFBIG.
+    target = place / "out.npz"
+    target.write_bytes(OLD)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        refuse(gpt2_convert.TargetError, "file too large", tiny, target)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert target.read_bytes() == OLD
+    assert os.listdir(place) == ["out.npz"]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 100 KB, where one can be mounted."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    command = [mount or "mount", "-t", "tmpfs", "-o", "size=100k", "none", str(folder)]
+    if os.geteuid() or not mount or subprocess.run(command, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_full_disk_leaves_nothing(small_disk: Path, tiny: Path) -> None:
+    target = small_disk / "out.npz"
+    target.write_bytes(OLD)
+    refuse(gpt2_convert.TargetError, "no space left on device", tiny, target)
+    assert os.listdir(small_disk) == ["out.npz"]
+    assert target.read_bytes() == OLD
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace", "link"])
+def test_failure_of_the_last_steps_leaves_nothing(
+    call: str, tiny: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = place / "out.npz"
+    force = call != "link"
+    if force:
+        target.write_bytes(OLD)
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, call, fail)
+    monkeypatch.setattr(os, "rename", fail)  # what takes the place of a link that is refused
+    refuse(gpt2_convert.TargetError, "input/output error", tiny, target, force=force)
+    assert os.listdir(place) == (["out.npz"] if force else [])
+    assert not force or target.read_bytes() == OLD
+
+
+def test_file_system_without_hard_links_is_good_enough(
+    tiny: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", fail)
+    gpt2_convert.convert(tiny, place / "out.npz")
+    assert_complete(place / "out.npz")
+    assert os.listdir(place) == ["out.npz"]
+
+
+@pytest.mark.parametrize("phase", ["writing", "verifying"])
+def test_file_that_appears_meanwhile_is_not_overwritten(
+    phase: str, tiny: Path, place: Path
+) -> None:
+    target = place / "out.npz"
+    with pytest.raises(gpt2_convert.TargetExistsError, match="--force"):
+        gpt2_convert.convert(tiny, target, progress=at(phase, lambda: target.write_bytes(OLD)))
+    assert target.read_bytes() == OLD
+    assert os.listdir(place) == ["out.npz"]
+
+
+def test_file_that_appears_meanwhile_is_replaced_with_force(tiny: Path, place: Path) -> None:
+    target = place / "out.npz"
+    appear = at("verifying", lambda: target.write_bytes(OLD))
+    gpt2_convert.convert(tiny, target, force=True, progress=appear)
+    assert_complete(target)
+    assert os.listdir(place) == ["out.npz"]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_second_conversion_to_one_target_disturbs_neither(
+    force: bool, tiny: Path, place: Path
+) -> None:
+    target = place / "out.npz"
+    inner = at("verifying", lambda: gpt2_convert.convert(tiny, target))
+    if force:
+        gpt2_convert.convert(tiny, target, force=True, progress=inner)
+    else:
+        with pytest.raises(gpt2_convert.TargetExistsError):
+            gpt2_convert.convert(tiny, target, progress=inner)
+    assert_complete(target)
+    assert os.listdir(place) == ["out.npz"]
+
+
+def test_of_many_conversions_at_once_without_force_exactly_one_wins(
+    tiny: Path, place: Path
+) -> None:
+    target = place / "out.npz"
+    together = threading.Barrier(4)
+    outcomes: list[str] = []
+
+    def convert() -> None:
+        try:
+            wait = at("verifying", together.wait)
+            gpt2_convert.convert(tiny, target, progress=wait)
+        except gpt2_convert.TargetExistsError:
+            outcomes.append("refused")
+        else:
+            outcomes.append("done")
+
+    threads = [threading.Thread(target=convert) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["done", "refused", "refused", "refused"]
+    assert_complete(target)
+    assert os.listdir(place) == ["out.npz"]
+
+
+def test_relative_target_in_a_deleted_folder_is_refused(
+    tiny: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place)
+    place.rmdir()
+    refuse(gpt2_convert.TargetError, "working directory was deleted", tiny, Path("out.npz"))
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_interruption_amid_the_clean_up_leaves_no_partial_file(
+    fails: bool, when: str, tiny: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlink = os.unlink
+
+    def interrupted(path: Path) -> None:
+        if when == "before":
+            os.kill(os.getpid(), signal.SIGINT)
+        unlink(path)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(os, "unlink", interrupted)
+    if fails:
+        spoil(tiny)
+    with pytest.raises(KeyboardInterrupt):
+        gpt2_convert.convert(tiny, place / "out.npz")
+    assert os.listdir(place) == ([] if fails else ["out.npz"])
+    assert fails or assert_complete(place / "out.npz") is None
+
+
+def test_interruption_right_before_the_clean_up_leaves_no_partial_file(
+    tiny: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(atomic, "hold_signals", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        gpt2_convert.convert(tiny, place / "out.npz")
+    assert os.listdir(place) == ["out.npz"]
+
+
+def flip_a_byte(place: Path) -> None:
+    """Damage what has been written, in the middle of a tensor's elements."""
+    (partial,) = place.glob("*.partial")
+    content = bytearray(partial.read_bytes())
+    at = content.index(b"blocks[1].mlp.c_fc.w.npy") + 1000
+    content[at] ^= 0x10
+    partial.write_bytes(content)
+
+
+def test_target_damaged_after_it_was_written_is_discarded(tiny: Path, place: Path) -> None:
+    target = place / "out.npz"
+    target.write_bytes(OLD)
+    damage = at("verifying", lambda: flip_a_byte(place))
+    with pytest.raises(gpt2_convert.VerificationError, match="discarded") as caught:
+        gpt2_convert.convert(tiny, target, force=True, progress=damage)
+    (finding,) = caught.value.report.findings
+    assert not caught.value.report.ok
+    assert (finding.tensor, finding.kind) == ("blocks[1].mlp.c_fc.w", gpt2_convert.Kind.VALUES)
+    assert (finding.differing, finding.elements) == (1, 32 * 128)
+    assert target.read_bytes() == OLD
+    assert os.listdir(place) == ["out.npz"]
+
+
+@pytest.mark.parametrize("share", [0, 0.001, 0.5, 0.98, 0.999])
+def test_target_that_lacks_its_end_is_discarded(
+    share: float, tiny: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    npz = WRITERS["npz"]
+
+    def write(checkpoint: gpt2_convert.Checkpoint, path: Path, advance: Any) -> None:  # noqa: ANN401
+        npz.write(checkpoint, path, advance)
+        os.truncate(path, int(share * path.stat().st_size))
+
+    monkeypatch.setitem(WRITERS, "npz", replace(npz, write=write))
+    with pytest.raises(gpt2_convert.Gpt2ConvertError):
+        gpt2_convert.convert(tiny, place / "out.npz")
+    assert os.listdir(place) == []
+
+
+def test_damaged_target_is_reported_with_exit_code_1(
+    tiny: Path,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    convert = gpt2_convert.convert
+
+    def damaging(*arguments: Path, **options: object) -> gpt2_convert.ConversionReport:
+        options["progress"] = at("verifying", lambda: flip_a_byte(place))
+        return convert(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(gpt2_convert, "convert", damaging)
+    assert run(["tf2npz", str(tiny), str(place / "out.npz")]) == 1
+    printed = capsys.readouterr()
+    assert printed.out.startswith("different ")
+    assert "blocks[1].mlp.c_fc.w: " in printed.out
+    assert "1 of 4,096 elements differ" in printed.out
+    assert printed.err.startswith("gpt2-convert: ")
+    assert printed.err.count("\n") == 1
+    assert "discarded" in printed.err
+    assert os.listdir(place) == []
+
+
+def test_waived_proof_reads_nothing_again(tiny: Path, place: Path) -> None:
+    phases: set[str] = set()
+    report = gpt2_convert.convert(
+        tiny,
+        place / "out.npz",
+        verify=False,
+        progress=lambda phase, done, total: phases.add(phase),
+    )
+    assert phases == {"writing"}
+    assert report.verification is None
+    assert_complete(place / "out.npz")
+
+
+def test_error_of_the_watcher_is_passed_on_and_leaves_nothing(tiny: Path, place: Path) -> None:
+    def fail() -> None:
+        raise LookupError("of the caller's own")
+
+    for phase in ("writing", "verifying"):
+        with pytest.raises(LookupError, match="of the caller's own"):
+            gpt2_convert.convert(tiny, place / "out.npz", progress=at(phase, fail))
+        assert os.listdir(place) == []

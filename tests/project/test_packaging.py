@@ -1,0 +1,94 @@
+"""What is built, and what it needs: the traps that stay silent until a user falls into them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import entry_points, requires, version
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+import gpt2_convert
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def test_every_folder_with_code_is_a_listed_package() -> None:
+    # One that is not listed drops out of the wheel without a word.
+    folders = {path.parent for top in ("convert", "schemas") for path in (ROOT / top).rglob("*.py")}
+    names = {
+        ".".join(folder.relative_to(ROOT).parts).replace("convert", "gpt2_convert", 1)
+        for folder in folders
+    }
+    listed = set(PROJECT["tool"]["setuptools"]["packages"])
+    assert {name.replace("schemas", "gpt2_convert.schemas") for name in names} == listed
+
+
+def test_data_files_ship() -> None:
+    for name in ("gpt2.toml", "report.schema.json", "inspect.schema.json"):
+        assert files("gpt2_convert.schemas").joinpath(name).is_file()
+    assert files("gpt2_convert").joinpath("py.typed").is_file()
+
+
+def test_the_program_is_installed() -> None:
+    (script,) = entry_points(group="console_scripts", name="gpt2-convert")
+    assert script.value == "gpt2_convert.cli:main"
+
+
+def test_the_package_runs_as_a_module() -> None:
+    command = [sys.executable, "-m", "gpt2_convert", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"gpt2-convert {version('gpt2-convert')}\n"
+
+
+def test_tensorflow_is_an_extra_and_nothing_else_needs_it() -> None:
+    needed = [line for line in requires("gpt2-convert") or [] if "extra ==" not in line]
+    assert not any("tensorflow" in line for line in needed)
+    extras = [line for line in requires("gpt2-convert") or [] if "extra ==" in line]
+    assert all("tensorflow" in line for line in extras)
+    assert extras
+
+
+def test_a_conversion_imports_neither_tensorflow_nor_torch(tiny: Path, tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "import gpt2_convert\n"
+        "gpt2_convert.convert(sys.argv[1], sys.argv[2])\n"
+        "gpt2_convert.inspect(sys.argv[2])\n"
+        "print(sorted({'tensorflow', 'torch', 'transformers', 'ml_dtypes'} & set(sys.modules)))\n"
+    )
+    command = [sys.executable, "-c", program, tiny, tmp_path / "out.npz"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+    assert done.stderr == ""
+
+
+def test_the_library_stays_silent(tiny: Path, tmp_path: Path) -> None:
+    program = (
+        "import sys, logging\n"
+        "import gpt2_convert\n"
+        "try:\n"
+        "    gpt2_convert.convert(sys.argv[1], sys.argv[2])\n"
+        "    gpt2_convert.convert(sys.argv[1], sys.argv[2])\n"
+        "except FileExistsError:\n"
+        "    assert not logging.getLogger().handlers\n"
+    )
+    command = [sys.executable, "-c", program, tiny, tmp_path / "out.npz"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_every_public_name_can_be_imported_and_is_listed() -> None:
+    assert gpt2_convert.__all__ == sorted(gpt2_convert.__all__)
+    for name in gpt2_convert.__all__:
+        assert getattr(gpt2_convert, name).__module__.startswith("gpt2_convert."), name
+    listed = [name for names in gpt2_convert._HOMES.values() for name in names.split()]
+    assert sorted(listed) == gpt2_convert.__all__
+    assert set(gpt2_convert.__all__) <= set(dir(gpt2_convert))
+    assert gpt2_convert.__version__ == PROJECT["project"]["version"]
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        gpt2_convert.nothing  # noqa: B018

@@ -1,0 +1,92 @@
+"""Every command and program that the README shows, run in the order in which it stands there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import bundles
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+MEASURED = re.compile(r"in [0-9.]+ s, [0-9,]+ MB/s|(?<=TensorFlow )[0-9.]+")
+
+
+def blocks(language: str) -> list[str]:
+    return [text for name, text in BLOCKS if name == language]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with models/124M in OpenAI's layout, of random weights."""
+    folder = tmp_path_factory.mktemp("readme")
+    random = np.random.default_rng(0)
+
+    def weights(
+        _: str, shape: tuple[int, ...]
+    ) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+        return random.standard_normal(shape, np.float32)
+
+    bundles.stream_gpt2(folder / "models" / "124M", bundles.OPENAI["124M"], weights)
+    return folder
+
+
+def run(script: str, place: Path) -> str:
+    beside = str(Path(sys.executable).parent)
+    environment = {**os.environ, "PATH": f"{beside}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["sh", "-ec", script],
+        cwd=place,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{script}\n{done.stderr}"
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_commands_and_programs_do_what_is_shown(place: Path) -> None:
+    shown = 0
+    for language, text in BLOCKS:
+        if "--engine tensorflow" in text and find_spec("tensorflow") is None:
+            pass  # this Python is newer than TensorFlow's wheels
+        elif language == "console":
+            first, _, expected = text.partition("\n")
+            assert first.startswith("$ gpt2-convert ")
+            found = run(first.removeprefix("$ "), place)
+            assert MEASURED.sub("", found) == MEASURED.sub("", expected), first
+        elif language == "sh" and "gpt2-convert" in text:
+            run(text, place)
+        elif language == "python":
+            (place / "program.py").write_text(text)
+            found = run(f"{sys.executable} program.py", place)
+            printed = re.findall(r"^print\(.*\) *# (.*)$", text, re.MULTILINE)
+            assert found == "".join(f"{line}\n" for line in printed)
+        else:
+            continue
+        shown += 1
+    assert shown == len(BLOCKS) - 1  # all but the two make commands
+
+
+def test_make_has_the_targets_that_are_named() -> None:
+    help_text = subprocess.run(
+        ["make", "-C", ROOT, "help"], capture_output=True, text=True, check=True
+    ).stdout
+    listed = re.findall(r"^  make ([a-z-]+)", help_text, re.MULTILINE)
+    named = set(re.findall(r"\bmake ([a-z]+)\b", README))
+    assert {"demo", "test", "bench", "wheel"} <= named - {"and"}
+    assert named <= set(listed)
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target

@@ -1,0 +1,79 @@
+"""Raw checkpoints in memory, for tests of what comes after the readers."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+from support import bundles
+
+from gpt2_convert.checkpoint.raw import RawCheckpoint, RawConfig
+from gpt2_convert.io.source import CHUNK
+from gpt2_convert.tensors.dtype import DType
+from gpt2_convert.tensors.tensor import LazyTensor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    Array = np.ndarray[Any, Any]
+
+
+def lazy(name: str, array: Array) -> LazyTensor:
+    data = np.ascontiguousarray(array).tobytes()
+
+    def read() -> Iterator[bytes]:
+        for start in range(0, len(data), CHUNK):
+            yield data[start : start + CHUNK]
+
+    return LazyTensor(name, array.shape, DType(array.dtype.name), len(data), read, name)
+
+
+def raw(
+    tensors: Mapping[str, Array] | list[tuple[str, Array]],
+    hparams: Mapping[str, object] | None = None,
+) -> RawCheckpoint:
+    pairs = tensors if isinstance(tensors, list) else list(tensors.items())
+    config = None
+    if hparams is not None:
+        config = RawConfig("hparams.json", json.dumps(hparams).encode())
+    return RawCheckpoint(
+        format="memory",
+        where="memory",
+        tensors=tuple(lazy(name, array) for name, array in pairs),
+        files=(),
+        open_files=(),
+        config=config,
+    )
+
+
+def canonical(sizes: Mapping[str, int] = bundles.TINY, seed: int = 0) -> dict[str, Array]:
+    """The weights of bundles.gpt2_arrays under canonical names, typed out by hand."""
+    weights = bundles.gpt2_arrays(sizes, seed)
+    names = {"wte": "model/wte", "wpe": "model/wpe"}
+    for layer in range(sizes["n_layer"]):
+        for leaf in (
+            "ln_1.g", "ln_1.b", "attn.c_attn.w", "attn.c_attn.b", "attn.c_proj.w", "attn.c_proj.b",
+            "ln_2.g", "ln_2.b", "mlp.c_fc.w", "mlp.c_fc.b", "mlp.c_proj.w", "mlp.c_proj.b",
+        ):  # fmt: skip
+            names[f"blocks[{layer}].{leaf}"] = f"model/h{layer}/{leaf.replace('.', '/')}"
+    names |= {"ln_f.g": "model/ln_f/g", "ln_f.b": "model/ln_f/b"}
+    return {
+        name: weights[source][0] if weights[source].ndim == 3 else weights[source]
+        for name, source in names.items()
+    }
+
+
+def huggingface_name(name: str) -> str:
+    """The name that Hugging Face's models have for a canonical one, without any wrapper."""
+    stem, _, leaf = name.rpartition(".")
+    if not stem:
+        return f"{name}.weight"
+    stem = stem.replace("blocks[", "h.").replace("]", "")
+    return f"{stem}.{'bias' if leaf == 'b' else 'weight'}"
+
+
+def huggingface(sizes: Mapping[str, int] = bundles.TINY, seed: int = 0) -> dict[str, Array]:
+    """The same weights under Hugging Face's names, without any wrapper."""
+    return {huggingface_name(name): array for name, array in canonical(sizes, seed).items()}
