@@ -6,7 +6,7 @@ TOOL   := PYTHONPATH=tests $(BIN)/python -m tools
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test interop fuzz lint types format wheel bench bench-pairs bench-robustness clean
+.PHONY: help demo test interop fuzz lint types format wheel bench bench-pairs bench-robustness clean workflows
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,9 +23,24 @@ interop: $(VENV)/installed-interop  ## Load what tf2hf writes in transformers, o
 fuzz: $(VENV)/installed-fuzz  ## Fuzz the readers (TARGET=npz SECONDS=1800; by default all, a minute each)
 	$(TOOL).fuzz.run $(or $(TARGET),all) $(or $(SECONDS),60)
 
-lint: $(VENV)/installed-lint  ## Check style and formatting
+lint: $(VENV)/installed-lint  ## Check style, formatting and workflows
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@$(OFFLINE) $(MAKE) --no-print-directory workflows
+
+# These linters could download. They need not, and with a proxy that nobody is they cannot.
+OFFLINE := HTTP_PROXY=http://127.0.0.1:9 HTTPS_PROXY=http://127.0.0.1:9 \
+	http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9
+SCHEMA  := $(BIN)/check-jsonschema -q --builtin-schema
+FORMS   := .github/ISSUE_TEMPLATE
+
+workflows:
+	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
+	$(SCHEMA) custom.github-workflows-require-timeout .github/workflows/*.yml
+	$(SCHEMA) vendor.dependabot .github/dependabot.yml
+	$(SCHEMA) vendor.github-issue-forms $(FORMS)/bug.yml $(FORMS)/feature.yml
+	$(SCHEMA) vendor.github-issue-config $(FORMS)/config.yml
+	$(BIN)/zizmor -q --offline --persona pedantic --strict-collection .
 
 types: $(VENV)/installed-lint  ## Check types
 	@mkdir -p build/typing && ln -sfn ../../convert build/typing/gpt2_convert
