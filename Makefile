@@ -6,7 +6,7 @@ TOOL   := PYTHONPATH=tests $(BIN)/python -m tools
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test interop fuzz lint types format wheel bench bench-pairs bench-robustness clean workflows
+.PHONY: help demo test interop fuzz lint types format wheel sdist bench bench-pairs bench-robustness clean workflows
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,12 @@ wheel: $(VENV)/installed  ## Build the wheel and run it in a bare environment
 	$(TOOL).demo --program build/bare/bin/gpt2-convert
 	@ls -l dist
 
+# setuptools adds to the archive what an older list of files names.
+sdist: $(VENV)/installed-release  ## Build the source archive
+	rm -rf dist/*.tar.gz *.egg-info
+	$(BIN)/python -m build --sdist
+	@ls -l dist
+
 bench: $(VENV)/installed-tests  ## Measure speed and memory against cp and TensorFlow (SIZES="124M 774M")
 	$(TOOL).bench $(SIZES)
 
@@ -98,4 +104,8 @@ $(VENV)/installed-fuzz: $(VENV)/installed-tests
 
 $(VENV)/installed-lint: $(VENV)/installed
 	$(PIP) install --group lint
+	@touch $@
+
+$(VENV)/installed-release: $(VENV)/installed
+	$(PIP) install --group release
 	@touch $@
