@@ -45,6 +45,7 @@ workflows:
 types: $(VENV)/installed-lint  ## Check types
 	@mkdir -p build/typing && ln -sfn ../../convert build/typing/gpt2_convert
 	$(BIN)/mypy
+	$(BIN)/mypy tests/typing
 
 format: $(VENV)/installed-lint  ## Format the code
 	$(BIN)/ruff check --fix .

@@ -1,0 +1,221 @@
+"""The public names as a program would use them. Nothing runs this file; `make types` checks it.
+
+A line with ``type: ignore`` is a mistake that has to be refused: mypy calls an ignore that is not
+needed an error.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, assert_type
+
+import numpy as np
+
+import gpt2_convert
+from gpt2_convert import (
+    AttentionParams,
+    BlockParams,
+    CastError,
+    Checkpoint,
+    ChecksumError,
+    ConversionReport,
+    DigestReport,
+    DType,
+    Finding,
+    FormatError,
+    Gpt2ConvertError,
+    InspectionReport,
+    Kind,
+    LayerNormParams,
+    LazyTensor,
+    LinearParams,
+    MLPParams,
+    ModelParams,
+    SchemaError,
+    SourceNotFoundError,
+    TargetError,
+    TargetExistsError,
+    TensorDigest,
+    Tolerance,
+    UnreadableError,
+    UnsupportedError,
+    UsageError,
+    VerificationError,
+    VerificationReport,
+)
+
+if TYPE_CHECKING:
+    from gpt2_convert import Progress
+
+SOURCE = Path("models/124M")
+
+
+def watch(phase: str, done: int, total: int) -> None:
+    print(f"{phase} {done}/{total}")
+
+
+watcher: Progress = watch
+
+
+def opens() -> None:
+    with gpt2_convert.open(
+        SOURCE,
+        format="tensorflow",
+        step=1000,
+        scope="policy",
+        drop=["value_head/*"],
+        n_head=12,
+        dtype="float16",
+        allow_overflow=True,
+        engine="native",
+    ) as checkpoint:
+        assert_type(checkpoint, Checkpoint)
+        assert_type(checkpoint.format, str)
+        assert_type(checkpoint.hparams.n_embd, int)
+        assert_type(checkpoint.hparams.n_head, int | None)
+        assert_type(checkpoint["wte"], LazyTensor)
+        assert_type(checkpoint["wte"].shape, tuple[int, ...])
+        assert_type(checkpoint["wte"].dtype, DType)
+        assert_type(checkpoint["wte"].array(), np.ndarray[tuple[Any, ...], np.dtype[Any]])
+        assert_type(list(checkpoint), list[str])
+        reads(checkpoint.params())
+
+
+def reads(params: ModelParams) -> None:
+    assert_type(params.blocks, tuple[BlockParams, ...])
+    assert_type(params.blocks[0].ln_1, LayerNormParams)
+    assert_type(params.blocks[0].attn, AttentionParams)
+    assert_type(params.blocks[0].mlp, MLPParams)
+    assert_type(params.blocks[0].attn.c_attn, LinearParams)
+    assert_type(params.blocks[0].attn.c_attn.w.ndim, int)
+    assert params.lm_head is None or params.lm_head.size == params.wte.size
+
+
+def converts() -> None:
+    report = gpt2_convert.convert(
+        str(SOURCE),
+        "out.h5",
+        to="hdf5",
+        format="tensorflow",
+        step=1000,
+        scope=".",
+        drop=("value_head/*",),
+        n_head=12,
+        dtype="bfloat16",
+        allow_overflow=True,
+        compress="gzip",
+        digest=True,
+        force=True,
+        verify=True,
+        engine="tensorflow",
+        progress=watcher,
+    )
+    assert_type(report, ConversionReport)
+    assert_type(report.ok, bool)
+    assert_type(report.verification, VerificationReport | None)
+    assert_type(report.as_json(), dict[str, Any])
+
+
+def verifies() -> None:
+    report = gpt2_convert.verify(
+        SOURCE,
+        "out.npz",
+        format="tensorflow",
+        step=1000,
+        scope="policy",
+        drop=["value_head/*"],
+        n_head=12,
+        dtype="float32",
+        allow_overflow=True,
+        atol=1e-6,
+        rtol=1e-3,
+        engine="tensorflow",
+        progress=watcher,
+    )
+    assert_type(report, VerificationReport)
+    assert_type(report.tolerance, Tolerance)
+    assert_type(Tolerance(atol=1e-6).exact, bool)
+    for finding in report.findings:
+        assert_type(finding, Finding)
+        assert_type(finding.kind is Kind.VALUES, bool)
+        assert_type(finding.max_abs_diff, float | None)
+
+
+def inspects_and_digests() -> None:
+    inspection = gpt2_convert.inspect(
+        SOURCE,
+        format="tensorflow",
+        step=1000,
+        scope="policy",
+        drop=["value_head/*"],
+        n_head=12,
+        dtype="float64",
+        allow_overflow=True,
+        stats=True,
+        engine="native",
+        progress=watcher,
+    )
+    assert_type(inspection, InspectionReport)
+    report = gpt2_convert.digest(
+        SOURCE,
+        format="tensorflow",
+        step=1000,
+        scope="policy",
+        drop=["value_head/*"],
+        n_head=12,
+        dtype="float16",
+        allow_overflow=True,
+        engine="native",
+        progress=watcher,
+    )
+    assert_type(report, DigestReport)
+    assert_type(report.tensors, tuple[TensorDigest, ...])
+    assert_type(report.sha256, str)
+
+
+def loads_as_picogpt_does() -> None:
+    params = gpt2_convert.load_gpt2_params_from_tf_ckpt("model.ckpt", {"n_layer": 12}, scope="a")
+    assert_type(params, dict[str, Any])
+
+
+def fails() -> str:
+    try:
+        gpt2_convert.convert(SOURCE, "out.npz")
+    except VerificationError as error:
+        assert_type(error.report, VerificationReport)
+    except SchemaError as error:
+        assert_type(error.problems, tuple[str, ...])
+    except Gpt2ConvertError as error:
+        return str(error)
+    # Each is also the kind that a caller who does not know this package expects.
+    missing: type[FileNotFoundError] = SourceNotFoundError
+    exists: type[FileExistsError] = TargetExistsError
+    system: tuple[type[OSError], ...] = (UnreadableError, TargetError)
+    values: tuple[type[ValueError], ...] = (
+        UsageError, FormatError, ChecksumError, UnsupportedError, CastError, SchemaError,
+    )  # fmt: skip
+    return f"{missing} {exists} {system} {values}"
+
+
+def mistakes(checkpoint: Checkpoint, params: ModelParams, report: ConversionReport) -> None:
+    gpt2_convert.convert("a", "b.npz", dtype="fp16")  # type: ignore[arg-type]
+    gpt2_convert.convert("a", "b.npz", to="numpy")  # type: ignore[arg-type]
+    gpt2_convert.convert("a", "b.h5", compress="zip")  # type: ignore[arg-type]
+    gpt2_convert.convert("a", "b.npz", source_format="hdf5")  # type: ignore[call-arg]
+    gpt2_convert.convert("a", "b.npz", "npz")  # type: ignore[call-arg]
+    gpt2_convert.convert("a")  # type: ignore[call-arg]
+    gpt2_convert.open("a", engine="torch")  # type: ignore[arg-type]
+    gpt2_convert.open("a", format="onnx")  # type: ignore[arg-type]
+    gpt2_convert.open(b"a")  # type: ignore[arg-type]
+    gpt2_convert.verify("a", "b", tolerance=1e-6)  # type: ignore[call-arg]
+    gpt2_convert.inspect("a", dtype="int8")  # type: ignore[arg-type]
+    gpt2_convert.digest("a", engine="jax")  # type: ignore[arg-type]
+    gpt2_convert.digest("a", progress=len)  # type: ignore[arg-type]
+    gpt2_convert.load_gpt2_params_from_tf_ckpt("a")  # type: ignore[call-arg]
+    gpt2_convert.covert("a", "b.npz")  # type: ignore[attr-defined]
+    checkpoint["wte"] = checkpoint["wpe"]  # type: ignore[index]
+    checkpoint.weights()  # type: ignore[attr-defined]
+    params.blocks[0].attn.c_attn.v  # type: ignore[attr-defined]  # noqa: B018
+    params.wte = params.wpe  # type: ignore[misc]
+    report.verification.ok  # type: ignore[union-attr]  # noqa: B018
+    Tolerance(atol="1e-6")  # type: ignore[arg-type]
