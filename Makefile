@@ -6,13 +6,16 @@ TOOL   := PYTHONPATH=tests $(BIN)/python -m tools
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test interop fuzz lint types format wheel sdist bench bench-pairs bench-robustness clean workflows
+.PHONY: help demo check test interop fuzz lint types format wheel sdist bench bench-pairs bench-robustness clean workflows
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/installed  ## Make a small GPT-2 checkpoint, then convert, verify and inspect it
 	@$(TOOL).demo
+
+check: lint types $(VENV)/installed-check  ## Lint, types and the quick tests: the loop while working
+	$(BIN)/python -m pytest -m 'not interop and not slow and not tensorflow' $(PYTEST)
 
 test: $(VENV)/installed-tests  ## Run all tests; sets up what they need, TensorFlow included
 	$(BIN)/python -m pytest $(PYTEST)
@@ -90,8 +93,13 @@ $(VENV)/installed: $(VENV)/python pyproject.toml
 	@PYTHONWARNINGS=ignore $(PIP) install -e .
 	@touch $@
 
-$(VENV)/installed-tests: $(VENV)/installed
+$(VENV)/installed-check: $(VENV)/installed
 	@echo 'Setting up what the tests need ...'
+	$(PIP) install --group test
+	@touch $@
+
+$(VENV)/installed-tests: $(VENV)/installed-check
+	@echo 'Setting up TensorFlow, which the tests compare with ...'
 	@PYTHONWARNINGS=ignore $(PIP) install -e '.[tensorflow]' --group test
 	@touch $@
 

@@ -124,18 +124,23 @@ class CastError(Gpt2ConvertError, ValueError):
 class SchemaError(Gpt2ConvertError, ValueError):
     """The checkpoint can be read, but its names, shapes or hparams are not the model's.
 
-    ``problems`` holds every disagreement, a sentence each; the message is the first of them.
+    ``disagreements`` holds every one of them; the message is the first.
     """
 
-    def __init__(self, where: str, problems: tuple[Problem, ...]) -> None:
-        first = problems[0]
+    def __init__(self, where: str, disagreements: tuple[Problem, ...]) -> None:
+        self.disagreements = disagreements
+        first = disagreements[0]
         super().__init__(f"{where}: {first.text}", first.advice)
-        self.problems = problems
         self.args = (self.spell(spell_keyword),)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Every disagreement, a sentence each."""
+        return tuple(map(str, self.disagreements))
 
     def spell(self, spell: Spell) -> str:
         """Return the first problem in that voice, and how many more there are."""
-        left = len(self.problems) - 1
+        left = len(self.disagreements) - 1
         return super().spell(spell) + (f" (and {left} more)" if left else "")
 
 

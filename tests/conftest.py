@@ -58,4 +58,7 @@ def tf() -> ModuleType:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run what needs TensorFlow last: it makes this process large, and each fork of it slow."""
-    items.sort(key=lambda item: "tf" in getattr(item, "fixturenames", ()))
+    for item in items:
+        if "tf" in getattr(item, "fixturenames", ()):
+            item.add_marker("tensorflow")
+    items.sort(key=lambda item: item.get_closest_marker("tensorflow") is not None)

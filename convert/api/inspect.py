@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..checkpoint.canonical import Checkpoint
     from ..checkpoint.raw import RawCheckpoint
-    from ..errors import Gpt2ConvertError, Problem
+    from ..errors import Gpt2ConvertError
     from ..formats.engines import EngineName
     from ..formats.readers import SourceFormat
     from ..progress import Progress
@@ -65,13 +65,11 @@ def inspect(
     with origin.open_raw() as raw:
         checkpoint: Checkpoint | None = None
         refusal: Gpt2ConvertError | None = None
-        problems: tuple[Problem, ...] = ()
         tensors = raw.tensors
         try:
             checkpoint = origin.cast(origin.adopt(raw))
         except (SchemaError, FormatError, UnsupportedError) as error:
             refusal = error
-            problems = error.problems if isinstance(error, SchemaError) else ()
         else:
             tensors = tuple(checkpoint.values())
         return InspectionReport(
@@ -81,7 +79,6 @@ def inspect(
             tensors=tensors,
             checkpoint=checkpoint,
             refusal=refusal,
-            problems=problems,
             faults=tuple(str(fault) for fault in raw.faults),
             totals=sum_up(list(tensors)),
             stats=_measure(tensors, raw, progress or ignore_progress) if stats else None,

@@ -87,7 +87,7 @@ def reporting_failures(as_json: bool, quiet: bool) -> Iterator[None]:
         raise
     except gpt2_convert.Gpt2ConvertError as error:
         if as_json:
-            problems = error.problems if isinstance(error, gpt2_convert.SchemaError) else ()
+            problems = error.disagreements if isinstance(error, gpt2_convert.SchemaError) else ()
             print_error_document(
                 type(error).__name__,
                 error.spell(spell_flag),

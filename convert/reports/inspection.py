@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import spell_keyword
+from ..errors import SchemaError, spell_keyword
 
 if TYPE_CHECKING:
     from ..checkpoint.canonical import Checkpoint
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class InspectionReport:
     """What is in a checkpoint, from its index and headers alone.
 
-    ``checkpoint`` is None if it is no GPT-2; ``refusal`` says why then, ``problems`` are all the
-    names, shapes and sizes that speak against it, and ``tensors`` are as the file spells them.
+    ``checkpoint`` is None if it is no GPT-2; ``refusal`` is the error that says why then, and
+    ``tensors`` are as the file spells them.
     ``faults`` are what would stop a conversion, a missing shard for example. ``stats`` are those of
     each tensor, if they were asked for; None for one that has no numbers. ``engine`` is what read
     it, and ``notes`` are what should be known of that.
@@ -33,7 +33,6 @@ class InspectionReport:
     tensors: tuple[LazyTensor, ...]
     checkpoint: Checkpoint | None
     refusal: Gpt2ConvertError | None
-    problems: tuple[Problem, ...]
     faults: tuple[str, ...]
     totals: Totals
     stats: tuple[TensorStats | None, ...] | None = None
@@ -44,6 +43,16 @@ class InspectionReport:
     def not_gpt2(self) -> str | None:
         """Why it is no GPT-2; None if it is one."""
         return None if self.refusal is None else str(self.refusal)
+
+    @property
+    def disagreements(self) -> tuple[Problem, ...]:
+        """All the names, shapes and sizes that speak against it."""
+        return self.refusal.disagreements if isinstance(self.refusal, SchemaError) else ()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """The disagreements, a sentence each."""
+        return tuple(map(str, self.disagreements))
 
     def _stats_as_json(self) -> list[Json]:
         if self.stats is None:
@@ -59,7 +68,7 @@ class InspectionReport:
             "engine": self.engine,
             "family": "gpt2" if known else None,
             "not_gpt2": self.refusal.spell(spell) if self.refusal else None,
-            "problems": [problem.spell(spell) for problem in self.problems],
+            "problems": [problem.spell(spell) for problem in self.disagreements],
             "hparams": known.hparams.known() if known else None,
             "hparams_from": known.hparams_from if known else None,
             **self.totals.as_json(),

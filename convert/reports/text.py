@@ -126,9 +126,9 @@ def write_inspection(
     elif report.refusal:
         _write_notes(out, report.notes)
         out.line("  ", ("refused", "yellow"), "   ", report.refusal.spell(spell))
-        for problem in report.problems[1:MOST_FINDINGS]:
+        for problem in report.disagreements[1:MOST_FINDINGS]:
             out.line("            ", problem.spell(spell))
-        if (left := len(report.problems) - MOST_FINDINGS) > 0:
+        if (left := len(report.disagreements) - MOST_FINDINGS) > 0:
             out.line(f"            ... and {left:,} more; the JSON document has them all")
     out.line("  total     ", _describe_totals(report.totals))
     out.line("")
