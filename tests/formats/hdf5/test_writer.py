@@ -12,14 +12,29 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 import pytest
-from support import bundles, raws
+from support import bundles, contracts, raws
 from support.measure import measure
+from support.writers import WRITERS
 
 import gpt2_convert
 from gpt2_convert.formats.hdf5 import writer as hdf5
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+class TestHdf5(contracts.WriterContract):
+    writer = WRITERS["hdf5"]
+
+    def hparams(self, path: Path) -> dict[str, object]:
+        with h5py.File(path) as file:
+            stated: dict[str, object] = json.loads(file.attrs["hparams"])
+        return stated
+
+
+class TestGzip(TestHdf5):
+    writer = WRITERS["hdf5 gzip"]
+
 
 MODES = [None, "gzip"]
 TWELVE = {**bundles.TINY, "n_layer": 12}
@@ -35,7 +50,7 @@ assert report.verification.ok
 
 
 def path_of(name: str) -> str:
-    return "/" + name.replace("[", "/").replace("]", "").replace(".", "/")
+    return "/" + WRITERS["hdf5"].spell(name)
 
 
 @pytest.mark.parametrize("compress", MODES)
@@ -181,28 +196,7 @@ def test_one_flipped_bit_is_found_and_its_tensor_named(
                 assert "damaged after it was written" in (finding.hint or "")
 
 
-@pytest.mark.parametrize("compress", MODES)
-@pytest.mark.parametrize("limit", [0, 5_000, 100_000])
-def test_a_full_disk_is_said_and_nothing_is_left(
-    compress: str | None, limit: int, tiny: Path, tmp_path: Path
-) -> None:
-    # The limit stands for the disk: HDF5 fails while it reserves, writes or closes.
-    program = (
-        "import resource, sys, gpt2_convert\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]),) * 2)\n"
-        "try:\n"
-        "    gpt2_convert.convert(*sys.argv[1:3], to='hdf5', compress=sys.argv[3] or None)\n"
-        "except gpt2_convert.TargetError as error:\n"
-        "    print(error)\n"
-    )
-    target = tmp_path / "out.h5"
-    command = [sys.executable, "-c", program, tiny, target, compress or "", str(limit)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == f"{target}: cannot be written: file too large\n"
-    assert done.stderr == ""
-    assert not list(tmp_path.glob("out*"))
-
-
+@pytest.mark.slow
 def test_one_thread_reads_hdf5_while_another_writes_it(tmp_path: Path) -> None:
     source = bundles.write_gpt2(tmp_path / "source", WIDE)
     first, second = tmp_path / "first.h5", tmp_path / "second.h5"
@@ -215,6 +209,7 @@ def test_one_thread_reads_hdf5_while_another_writes_it(tmp_path: Path) -> None:
     assert gpt2_convert.verify(source, second).ok
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compress", MODES)
 def test_memory_does_not_grow_with_the_model(compress: str | None, tmp_path: Path) -> None:
     pattern = np.arange(1 << 16, dtype=np.float32)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save
-from support import bundles, raws
+from support import bundles, contracts, raws
+from support.writers import WRITERS
 
 import gpt2_convert
 
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
 
 
 MODEL = "model.safetensors"
+
+
+class TestHuggingFace(contracts.WriterContract):
+    writer = WRITERS["hf"]
+
+    def hparams(self, path: Path) -> dict[str, object]:
+        config = json.loads((path / "config.json").read_text())
+        keys = {"n_vocab": "vocab_size", "n_ctx": "n_positions"}
+        return {key: config[keys.get(key, key)] for key in bundles.TINY}
 
 
 def test_weights_are_the_bytes_that_the_library_would_write(tiny: Path, tmp_path: Path) -> None:
@@ -148,7 +158,7 @@ def test_without_a_number_of_heads_there_is_no_config(tmp_path: Path) -> None:
 def test_an_existing_folder_needs_force(tiny: Path, tmp_path: Path) -> None:
     gpt2_convert.convert(tiny, f"{tmp_path}/hf/")
     before = (tmp_path / "hf" / "model.safetensors").stat().st_ino
-    with pytest.raises(gpt2_convert.TargetExistsError, match="--force"):
+    with pytest.raises(gpt2_convert.TargetExistsError, match="force=True"):
         gpt2_convert.convert(tiny, f"{tmp_path}/hf/")
     assert (tmp_path / "hf" / "model.safetensors").stat().st_ino == before
     gpt2_convert.convert(tiny, f"{tmp_path}/hf/", force=True)

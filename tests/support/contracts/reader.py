@@ -1,112 +1,34 @@
-"""What every reader promises, as one class of tests a role; each format subclasses it.
+"""What every reader promises; each format derives a class from this one.
 
-A subclass says how its official library writes arrays and reads them back. Everything else, such
-as which file to damage and where in it a tensor lies, is found out here, so that no test depends
-on what the reader believes.
+A derived class says how its official library writes arrays and reads them back. Everything else,
+such as which file to damage and where in it a tensor lies, is found out here, so that no test
+depends on what the reader believes.
 """
 
 from __future__ import annotations
 
 import math
 import os
-import signal
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 import gpt2_convert
-from gpt2_convert import ChecksumError, Gpt2ConvertError, UnsupportedError
+from gpt2_convert import Gpt2ConvertError, UnsupportedError
 from gpt2_convert.formats import limits
 from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.io.source import CHUNK
 
+from .contents import contents, contents_of, find_tensor, flip_bit, no_hang, open_descriptors
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
-    from types import FrameType
-    from typing import Any
 
-    from gpt2_convert.checkpoint.raw import RawCheckpoint
-    from gpt2_convert.tensors.tensor import LazyTensor
-
-    Array = np.ndarray[Any, Any]
-    Contents = dict[str, tuple[str, tuple[int, ...], bytes]]
+    from .contents import Array
 
 RANDOM_SEED = 20190214
-
-
-def contents(path: Path) -> Contents:
-    """Return dtype, shape and bytes of every tensor by name; every fault is raised."""
-    with open_raw(path) as raw:
-        for fault in raw.faults:
-            raise fault
-        found = {
-            tensor.name: (tensor.dtype.value, tensor.shape, b"".join(tensor.chunks()))
-            for tensor in raw.tensors
-        }
-        assert len(found) == len(raw.tensors)
-    return found
-
-
-def contents_of(arrays: Mapping[str, Array]) -> Contents:
-    """Return the same of arrays in memory."""
-    return {
-        name: (array.dtype.name, array.shape, array.tobytes()) for name, array in arrays.items()
-    }
-
-
-def split_strings(tensor: LazyTensor) -> list[bytes]:
-    """The elements of a string tensor in C order: varint lengths, a checksum, then the bytes."""
-    stored = b"".join(tensor.chunks())
-    position, lengths = 0, []
-    for _ in range(tensor.size):
-        length = shift = 0
-        while stored[position] >= 0x80:
-            length |= (stored[position] & 0x7F) << shift
-            shift += 7
-            position += 1
-        lengths.append(length | stored[position] << shift)
-        position += 1
-    position += 4
-    elements: list[bytes] = []
-    for length in lengths:
-        elements.append(stored[position : position + length])
-        position += length
-    return elements
-
-
-def find_tensor(raw: RawCheckpoint, name: str) -> LazyTensor:
-    return next(tensor for tensor in raw.tensors if tensor.name == name)
-
-
-@contextmanager
-def no_hang(seconds: int = 30) -> Iterator[None]:
-    """Turn a read that never ends into a failure; nothing passes or fails by its speed."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise AssertionError("hangs")
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def flip_bit(path: Path, bit: int) -> None:
-    with path.open("r+b") as file:
-        file.seek(bit // 8)
-        (byte,) = file.read(1)
-        file.seek(bit // 8)
-        file.write(bytes([byte ^ 1 << bit % 8]))
-
-
-def open_descriptors() -> int:
-    return len(os.listdir("/dev/fd"))
 
 
 class ReaderContract:
@@ -376,53 +298,3 @@ class ReaderContract:
             file.write_bytes(whole)
         assert messages
         assert max(map(len, messages)) < 1_000
-
-
-class ChecksumContract(ReaderContract):
-    """The promises of a reader whose container stores a checksum of each tensor."""
-
-    checksums = True
-
-    def test_every_flipped_bit_of_the_data_fails_its_checksum(self, folder: Path) -> None:
-        path, _ = self.small_copies(folder)
-        for name, array in self.small().items():
-            file, start = find_bytes(folder, array.tobytes())
-            for bit in range(8 * start, 8 * (start + array.nbytes)):
-                flip_bit(file, bit)
-                with open_raw(path) as raw:
-                    assert not raw.faults
-                    with pytest.raises(ChecksumError, match=name):
-                        list(find_tensor(raw, name).chunks())
-                    others = [tensor for tensor in raw.tensors if tensor.name != name]
-                    for tensor in others:
-                        assert b"".join(tensor.chunks()) == self.small()[tensor.name].tobytes()
-                flip_bit(file, bit)
-
-    def test_all_chunks_of_a_damaged_tensor_come_before_the_error(self, folder: Path) -> None:
-        array = np.random.default_rng(3).standard_normal((2 * CHUNK + 40) // 4).astype(np.float32)
-        path = self.write(folder, {"x": array})
-        data = array.tobytes()
-        file, start = find_bytes(folder, data)
-        for byte in (0, CHUNK, len(data) - 1):
-            flip_bit(file, 8 * (start + byte))
-            found: list[bytes] = []
-            with open_raw(path) as raw, pytest.raises(ChecksumError) as caught:
-                found.extend(find_tensor(raw, "x").chunks())
-            assert "'x" in str(caught.value)
-            flip_bit(file, 8 * (start + byte))
-            assert [len(chunk) for chunk in found] == [CHUNK, CHUNK, 40]
-            damaged = b"".join(found)
-            assert damaged[byte] == data[byte] ^ 1
-            assert damaged[:byte] + damaged[byte + 1 :] == data[:byte] + data[byte + 1 :]
-
-
-def find_bytes(folder: Path, data: bytes) -> tuple[Path, int]:
-    """Return the only place in the files of ``folder`` where ``data`` stands."""
-    places = []
-    for file in folder.iterdir():
-        whole = file.read_bytes()
-        assert whole.count(data) < 2
-        if data in whole:
-            places.append((file, whole.index(data)))
-    (place,) = places
-    return place
