@@ -22,6 +22,8 @@ from gpt2_convert.formats.hdf5 import writer as hdf5
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from gpt2_convert.formats.writers import Compression
+
 
 class TestHdf5(contracts.WriterContract):
     writer = WRITERS["hdf5"]
@@ -36,7 +38,7 @@ class TestGzip(TestHdf5):
     writer = WRITERS["hdf5 gzip"]
 
 
-MODES = [None, "gzip"]
+MODES: list[Compression | None] = [None, "gzip"]
 TWELVE = {**bundles.TINY, "n_layer": 12}
 WIDE = {**bundles.TINY, "n_vocab": 5003, "n_embd": 160}
 """Here wte takes 3.2 MB, several chunks, and the last is not full."""
@@ -55,7 +57,7 @@ def path_of(name: str) -> str:
 
 @pytest.mark.parametrize("compress", MODES)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_h5py_finds_every_weight(compress: str | None, dtype: str, tmp_path: Path) -> None:
+def test_h5py_finds_every_weight(compress: Compression | None, dtype: str, tmp_path: Path) -> None:
     arrays = bundles.gpt2_arrays(WIDE, dtype=dtype)
     source = bundles.write_gpt2(tmp_path / "source", WIDE, arrays=arrays)
     target = tmp_path / "out.h5"
@@ -78,7 +80,7 @@ def test_h5py_finds_every_weight(compress: str | None, dtype: str, tmp_path: Pat
 
 @pytest.mark.parametrize("compress", MODES)
 def test_groups_and_attributes_list_in_the_order_of_creation(
-    compress: str | None, tmp_path: Path
+    compress: Compression | None, tmp_path: Path
 ) -> None:
     source = bundles.write_gpt2(tmp_path / "source", TWELVE)
     gpt2_convert.convert(source, tmp_path / "out.h5", to="hdf5", compress=compress)
@@ -93,7 +95,7 @@ def test_groups_and_attributes_list_in_the_order_of_creation(
 
 
 @pytest.mark.parametrize("compress", MODES)
-def test_no_object_has_a_time(compress: str | None, tiny: Path, tmp_path: Path) -> None:
+def test_no_object_has_a_time(compress: Compression | None, tiny: Path, tmp_path: Path) -> None:
     gpt2_convert.convert(tiny, tmp_path / "out.h5", to="hdf5", compress=compress)
     with h5py.File(tmp_path / "out.h5") as file:
         names = [b"/"]
@@ -104,7 +106,7 @@ def test_no_object_has_a_time(compress: str | None, tiny: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize("compress", MODES)
 def test_bytes_depend_on_the_tensors_alone(
-    compress: str | None, tiny: Path, tmp_path: Path
+    compress: Compression | None, tiny: Path, tmp_path: Path
 ) -> None:
     elsewhere = shutil.copytree(tiny, tmp_path / "else where" / "gpt2")
     targets = [tmp_path / f"{number}.h5" for number in range(4)]
@@ -113,13 +115,13 @@ def test_bytes_depend_on_the_tensors_alone(
     for target, filling in zip(targets[2:], ("85", "170"), strict=True):
         # glibc fills fresh memory with this byte: none of it may reach the file.
         environment = {**os.environ, "MALLOC_PERTURB_": filling, "TZ": f"UTC{filling[0]}"}
-        command = [sys.executable, "-c", _CONVERT, tiny, target, compress or ""]
+        command: list[str | Path] = [sys.executable, "-c", _CONVERT, tiny, target, compress or ""]
         subprocess.run(command, env=environment, check=True)
     assert len({target.read_bytes() for target in targets}) == 1
 
 
 @pytest.mark.parametrize("compress", MODES)
-def test_nothing_but_the_tensors_takes_room(compress: str | None, tmp_path: Path) -> None:
+def test_nothing_but_the_tensors_takes_room(compress: Compression | None, tmp_path: Path) -> None:
     source = bundles.write_gpt2(tmp_path / "source", WIDE)
     report = gpt2_convert.convert(source, tmp_path / "out.h5", to="hdf5", compress=compress)
     assert report.target_nbytes == (tmp_path / "out.h5").stat().st_size
@@ -149,7 +151,7 @@ def test_small_rows_share_a_chunk(
 
 
 @pytest.mark.parametrize("compress", MODES)
-def test_bfloat16_is_refused_with_the_choices(compress: str | None, tmp_path: Path) -> None:
+def test_bfloat16_is_refused_with_the_choices(compress: Compression | None, tmp_path: Path) -> None:
     bundle = bundles.Bundle()
     for name, array in bundles.gpt2_arrays(dtype="float16").items():
         bundle.add(name, array)
@@ -169,13 +171,13 @@ def test_formats_refuse_a_compression_that_they_do_not_offer(tiny: Path, tmp_pat
     ):
         gpt2_convert.convert(tiny, tmp_path / "out.npz", to="npz", compress="gzip")
     with pytest.raises(gpt2_convert.UsageError, match="HDF5 cannot be compressed with 'lzf'"):
-        gpt2_convert.convert(tiny, tmp_path / "out.h5", to="hdf5", compress="lzf")
+        gpt2_convert.convert(tiny, tmp_path / "out.h5", to="hdf5", compress="lzf")  # type: ignore[arg-type]
     assert not list(tmp_path.glob("out*"))
 
 
 @pytest.mark.parametrize("compress", MODES)
 def test_one_flipped_bit_is_found_and_its_tensor_named(
-    compress: str | None, tiny: Path, tmp_path: Path
+    compress: Compression | None, tiny: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "out.h5"
     gpt2_convert.convert(tiny, target, to="hdf5", compress=compress)
@@ -211,7 +213,7 @@ def test_one_thread_reads_hdf5_while_another_writes_it(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("compress", MODES)
-def test_memory_does_not_grow_with_the_model(compress: str | None, tmp_path: Path) -> None:
+def test_memory_does_not_grow_with_the_model(compress: Compression | None, tmp_path: Path) -> None:
     pattern = np.arange(1 << 16, dtype=np.float32)
     source = bundles.stream_gpt2(
         tmp_path / "124M",
@@ -220,7 +222,7 @@ def test_memory_does_not_grow_with_the_model(compress: str | None, tmp_path: Pat
     )
     target = tmp_path / "out.h5"
     try:
-        command = [sys.executable, "-c", _CONVERT, source, target, compress or ""]
+        command: list[str | Path] = [sys.executable, "-c", _CONVERT, source, target, compress or ""]
         done = measure(command, tmp_path)
         assert done.code == 0, done.stderr
         assert done.peak <= 100_000_000

@@ -150,11 +150,11 @@ def test_a_head_of_another_task_is_refused_by_name_unless_dropped(
     source = write_model(tmp_path / "model", arrays)
     with pytest.raises(gpt2_convert.SchemaError, match=rf"'{name}' \[2, 32\] is in no row"):
         gpt2_convert.open(source)
-    pattern = name.split(".")[0] + ".*"
-    with gpt2_convert.open(source, drop=["*cross*" if "cross" in name else pattern]) as checkpoint:
+    pattern = "*cross*" if "cross" in name else name.split(".")[0] + ".*"
+    with gpt2_convert.open(source, drop=[pattern]) as checkpoint:
         assert_canonical(checkpoint)
-        assert [drop.source_name for drop in checkpoint.dropped] == [name]
-        assert "--drop" in checkpoint.dropped[0].reason
+        (found,) = checkpoint.dropped
+        assert found == gpt2_convert.Dropped(name, f"asked for by the pattern {pattern!r}")
 
 
 def test_a_pattern_never_drops_what_the_model_needs(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_a_pattern_never_drops_what_the_model_needs(tmp_path: Path) -> None:
 
 def test_a_pattern_that_matches_nothing_is_a_mistake(tmp_path: Path) -> None:
     source = write_model(tmp_path / "model", raws.huggingface())
-    with pytest.raises(gpt2_convert.UsageError, match=r"--drop scroe\.\* matches no tensor"):
+    with pytest.raises(gpt2_convert.UsageError, match=r"the pattern 'scroe\.\*' matches no tensor"):
         gpt2_convert.open(source, drop=["scroe.*"])
 
 
@@ -286,7 +286,7 @@ def test_a_head_that_a_cast_makes_equal_is_tied_from_then_on(tmp_path: Path) -> 
 
 def test_brackets_in_a_pattern_mean_themselves(tmp_path: Path) -> None:
     arrays = {**raws.canonical(), "blocks[0].extra": np.zeros(3, np.float32)}
-    np.savez(tmp_path / "a.npz", **arrays)
+    np.savez(tmp_path / "a.npz", allow_pickle=False, **arrays)
     with gpt2_convert.open(tmp_path / "a.npz", drop=["blocks[0].*"]) as checkpoint:
         assert_canonical(checkpoint)
 

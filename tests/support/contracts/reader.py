@@ -285,7 +285,7 @@ class ReaderContract:
         messages: list[str] = []
         for file in folder.iterdir():
             whole = file.read_bytes()
-            for place in range(0, len(whole), len(whole) // 50 + 1):
+            for place in range(0, len(whole), len(whole) // 20 + 1):
                 for damaged in (
                     whole[:place],
                     whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :],

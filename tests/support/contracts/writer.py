@@ -159,8 +159,7 @@ class WriterContract:
         self, dtype: DType, target: Path
     ) -> None:
         def read() -> Iterator[bytes]:
-            raise AssertionError("read")
-            yield b""
+            pytest.fail("it is read")
 
         tensors = {
             "wpe": raws.lazy("wpe", np.ones(3, np.float32)),

@@ -1,0 +1,104 @@
+"""Models in several safetensors files: index and shards have to agree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from support.safetensors_files import ONE, encode, entry, read, write_index, write_shards
+
+import gpt2_convert
+from gpt2_convert.formats.opening import open_raw
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+@pytest.fixture
+def sharded(tmp_path: Path) -> Path:
+    return write_shards(tmp_path / "model")
+
+
+@pytest.mark.parametrize("name", ["", "model.safetensors.index.json"])
+def test_a_sharded_model_is_read_by_its_folder_and_by_its_index(sharded: Path, name: str) -> None:
+    assert read(sharded / name) == {"a": b"a", "b": b"bbb", "c": b"cc"}
+    with open_raw(sharded / name) as raw:
+        assert [(file.path.rpartition("/")[2], file.nbytes) for file in raw.files] == [
+            (path.name, path.stat().st_size)
+            for path in (sharded / "model.safetensors.index.json", *sorted(sharded.glob("s*")))
+        ]
+
+
+@pytest.mark.parametrize(
+    "shard",
+    ["../s1.safetensors", "/etc/passwd", "sub/s1.safetensors", "..", ".", "", "s1\0", "a\\b", "C:x",
+     None, 1, ["s1.safetensors"], "x" * 100_000],
+    ids=lambda shard: str(shard)[:20],
+)  # fmt: skip
+def test_a_shard_that_is_not_a_plain_file_name_is_refused(sharded: Path, shard: object) -> None:
+    (sharded.parent / "s1.safetensors").write_bytes(encode(ONE))
+    path = write_index(sharded, a=shard, c="s2.safetensors")
+    with pytest.raises(gpt2_convert.FormatError, match="file beside the index expected") as caught:
+        open_raw(path)
+    assert len(str(caught.value)) < 1_000
+
+
+def test_a_missing_shard_is_a_fault_and_the_rest_is_listed(sharded: Path) -> None:
+    (sharded / "s1.safetensors").unlink()
+    report = gpt2_convert.inspect(sharded)
+    assert [tensor.name for tensor in report.tensors] == ["c"]
+    (fault,) = report.faults
+    assert fault.startswith(f"{sharded / 's1.safetensors'}: missing: the index has 2 tensors in it")
+    with pytest.raises(gpt2_convert.SourceNotFoundError, match=r"s1\.safetensors: missing"):
+        gpt2_convert.open(sharded)
+
+
+def spoil_shard(folder: Path) -> None:
+    (folder / "s2.safetensors").write_bytes(encode("{", b""))
+
+
+def truncate_shard(folder: Path) -> None:
+    (folder / "s2.safetensors").write_bytes(encode({"c": entry(0, 2)}, b"c"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "fault"),
+    [
+        (lambda folder: write_index(folder, a="s1.safetensors", b="s1.safetensors",
+                                    c="s2.safetensors", d="s2.safetensors"),
+         "s2.safetensors: has no 'd', which model.safetensors.index.json puts there"),
+        (lambda folder: write_index(folder, a="s1.safetensors", c="s2.safetensors"),
+         "s1.safetensors: has 'b', which model.safetensors.index.json does not put there"),
+        (lambda folder: (folder / "s2.safetensors").write_bytes(
+            encode({"a": entry(0, 2), "c": entry(2, 4)})),
+         "s2.safetensors: has 'a', which"),
+        (spoil_shard, "s2.safetensors: header: not valid JSON"),
+        (truncate_shard, "s2.safetensors: truncated: 'c'"),
+    ],
+    ids=["absent from the shard", "absent from the index", "in two shards", "spoilt", "truncated"],
+)  # fmt: skip
+def test_index_and_shards_must_agree(
+    sharded: Path, spoil: Callable[[Path], object], fault: str
+) -> None:
+    spoil(sharded)
+    with open_raw(sharded) as raw:
+        assert {"a", "b"} <= {tensor.name for tensor in raw.tensors}
+        assert len(raw.faults) == 1
+        assert fault in str(raw.faults[0])
+        assert isinstance(raw.faults[0], gpt2_convert.FormatError)
+    with pytest.raises(gpt2_convert.FormatError, match=r"s[12]\.safetensors"):
+        gpt2_convert.open(sharded)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"weight_map":[]}', '{"weight_map":{"a":"s1","a":"s2"}}', "{" * 9, '"',
+     "\xff", '{"metadata":NaN,"weight_map":{}}', '{"a":' * 100_000],
+)  # fmt: skip
+def test_an_index_that_is_none_is_refused(sharded: Path, text: str) -> None:
+    path = sharded / "model.safetensors.index.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(gpt2_convert.FormatError) as caught:
+        open_raw(sharded)
+    assert str(caught.value).startswith(str(path))
