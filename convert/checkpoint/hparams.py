@@ -3,16 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from typing import Protocol
-
-    class OpenFile(Protocol):
-        """What a checkpoint keeps open: a SourceFile, or a library's file."""
-
-        def close(self) -> None:
-            """Close the file; a second call does nothing."""
 
 
 @dataclass(frozen=True, slots=True)

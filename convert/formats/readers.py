@@ -7,7 +7,7 @@ that opens it, and a line in READERS.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from .engines import Engine
 from .hdf5 import reader as hdf5
@@ -20,12 +20,12 @@ from .tensorflow.engine import reader as engine
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
-    from typing import Final, Literal, TypeAlias
+    from typing import Final
 
     from ..checkpoint.raw import RawCheckpoint
 
-    SourceFormat: TypeAlias = Literal["npz", "tensorflow", "safetensors", "hdf5"]
-    """The keys of READERS."""
+SourceFormat: TypeAlias = Literal["npz", "tensorflow", "safetensors", "hdf5"]
+"""The keys of READERS."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from .hdf5 import writer as hdf5
 from .huggingface import writer as huggingface
@@ -19,15 +19,16 @@ from .safetensors import writer as safetensors
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
-    from typing import Final, Literal, TypeAlias
+    from typing import Final
 
     from ..checkpoint.canonical import Checkpoint
 
-    TargetFormat: TypeAlias = Literal["npz", "safetensors", "hdf5", "hf"]
-    """The keys of WRITERS."""
-    Compression: TypeAlias = Literal["gzip"]
-    """What some of them can compress with."""
     Write = Callable[[Checkpoint, Path, Callable[[int], None]], None]
+
+TargetFormat: TypeAlias = Literal["npz", "safetensors", "hdf5", "hf"]
+"""The keys of WRITERS."""
+Compression: TypeAlias = Literal["gzip"]
+"""What some of them can compress with."""
 
 
 @dataclass(frozen=True, slots=True)

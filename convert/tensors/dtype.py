@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ..errors import UnsupportedError, UsageError
 
 if TYPE_CHECKING:
-    from typing import Any, Literal, TypeAlias
+    from typing import Any
 
     import numpy as np
 
-    DTypeName: TypeAlias = Literal["float16", "bfloat16", "float32", "float64"]
-    """The types that weights can have, by name."""
+DTypeName: TypeAlias = Literal["float16", "bfloat16", "float32", "float64"]
+"""The types that weights can have, by name."""
 
 
 class DType(StrEnum):

@@ -2,9 +2,9 @@
 
 The bytes are those that the official library writes for the same tensors and metadata: sorted by
 dtype, the widest first, and then by name; the header compact and ended with spaces to a multiple of
-8 bytes. A checkpoint's tensors have their canonical names, and the metadata is the one key
-``gpt2-convert``: :attr:`Checkpoint.provenance` as compact JSON, its keys sorted. One, because the
-library writes two or more in random order, and could not be compared with.
+8 bytes. A checkpoint's tensors have their canonical names, and the metadata is the one key of
+:mod:`..provenance`. One, because the library writes two or more in random order, and could not be
+compared with.
 
 Limits: complex128 and TensorFlow's strings have no name in the format.
 """

@@ -145,7 +145,7 @@ WORDS = [
 ]  # fmt: skip
 
 
-@settings(derandomize=True, deadline=None, max_examples=300)
+@settings(derandomize=True, deadline=None, max_examples=150)
 @given(
     before=st.lists(st.sampled_from(WORDS), max_size=8),
     keep=st.slices(60),

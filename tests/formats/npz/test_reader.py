@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 class NpzContract(contracts.ChecksumContract):
     format = "npz"
     flip_stride = 5
+    cut_stride = 3
 
     def oracle(self, path: Path) -> dict[str, Array]:
         with np.load(path) as archive:
@@ -53,6 +54,7 @@ class TestDeflated(contracts.ReaderContract):
 
     format = "npz"
     flip_stride = 5
+    cut_stride = 3
     # Each member has its CRC-32 all the same: no flipped bit may pass unseen.
     checksums = True
     oracle = NpzContract.oracle

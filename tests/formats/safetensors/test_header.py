@@ -168,7 +168,7 @@ NEARLY_ENTRIES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(
     header=st.dictionaries(st.sampled_from(["a", "b", "__metadata__"]), NEARLY_ENTRIES | HEADERS),
     damage=st.none() | st.tuples(st.integers(0), st.integers(0, 255)),
@@ -192,7 +192,7 @@ def test_no_header_is_believed_that_the_library_refuses(
     assert found == {name: array.tobytes() for name, array in load_file(path).items()}
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(
     shapes=st.lists(st.lists(st.integers(0, 3), max_size=3), max_size=5),
     damage=st.tuples(st.integers(0), st.integers(0, 255)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from contextlib import contextmanager
@@ -93,6 +94,12 @@ def flip_bit(path: Path, bit: int) -> None:
 
 def open_descriptors() -> int:
     return len(os.listdir("/dev/fd"))
+
+
+def descriptors_before() -> int:
+    """Return the same once everything is closed that earlier tests have left to the collector."""
+    gc.collect()
+    return open_descriptors()
 
 
 def find_bytes(folder: Path, data: bytes) -> tuple[Path, int]:

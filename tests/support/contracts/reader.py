@@ -20,7 +20,15 @@ from gpt2_convert.formats import limits
 from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.io.source import CHUNK
 
-from .contents import contents, contents_of, find_tensor, flip_bit, no_hang, open_descriptors
+from .contents import (
+    contents,
+    contents_of,
+    descriptors_before,
+    find_tensor,
+    flip_bit,
+    no_hang,
+    open_descriptors,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -172,7 +180,7 @@ class ReaderContract:
     def test_closing_gives_the_descriptors_back(self, folder: Path) -> None:
         path = self.write(folder, self.small())
         contents(path)  # whatever is imported late has been
-        before = open_descriptors()
+        before = descriptors_before()
         raw = open_raw(path)
         assert open_descriptors() > before
         raw.close()
@@ -198,7 +206,7 @@ class ReaderContract:
         path, names = self.small_copies(folder)
         for name in names:
             (folder / name).write_bytes((folder / name).read_bytes()[:-1])
-        before = open_descriptors()
+        before = descriptors_before()
         for _ in range(3):
             with pytest.raises(Gpt2ConvertError):
                 contents(path)

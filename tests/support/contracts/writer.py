@@ -23,7 +23,7 @@ from gpt2_convert.formats.detect import detect
 from gpt2_convert.io.source import CHUNK
 from gpt2_convert.tensors.tensor import LazyTensor
 
-from .contents import contents_of, open_descriptors
+from .contents import contents_of, descriptors_before, open_descriptors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -211,7 +211,7 @@ class WriterContract:
     ) -> None:
         """Write in vain: the very error comes out, and neither thread nor descriptor is left."""
         self.write(in_memory(raws.canonical()), target)  # whatever is imported late has been
-        before = set(threading.enumerate()), open_descriptors()
+        before = set(threading.enumerate()), descriptors_before()
         with pytest.raises(type(error)) as caught:
             self.write(checkpoint, target, advance)
         assert caught.value is error

@@ -1,0 +1,100 @@
+"""Which container a path is: told by bytes and siblings, and in words where it is none."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+from support import bundles, raws
+from support.contracts import no_hang
+
+import gpt2_convert
+from gpt2_convert.formats.detect import detect
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def containers(folder: Path) -> dict[str, Path]:
+    """Write one of each kind, with its own library and under a name that says nothing."""
+    arrays = raws.canonical()
+    with (folder / "one").open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+    save_file(arrays, folder / "two")
+    with h5py.File(folder / "three", "w") as tree:
+        for name, array in arrays.items():
+            tree[name] = array
+    bundles.write_gpt2(folder / "four", name="weights")
+    return {
+        "npz": folder / "one",
+        "safetensors": folder / "two",
+        "hdf5": folder / "three",
+        "tensorflow": folder / "four",
+    }
+
+
+def test_each_container_is_known_by_its_bytes(tmp_path: Path) -> None:
+    for name, path in containers(tmp_path).items():
+        assert detect(path) == name
+        assert detect(path, name) == name
+
+
+def test_another_format_than_the_one_that_is_wanted_is_a_mistake(tmp_path: Path) -> None:
+    paths = containers(tmp_path)
+    with pytest.raises(gpt2_convert.UsageError) as caught:
+        detect(paths["npz"], "hdf5")
+    assert str(caught.value) == (
+        f"{paths['npz']}: a NumPy archive (.npz), not a HDF5 file (.h5); 'convert' takes any"
+    )
+
+
+def test_a_folder_of_two_kinds_asks_which_is_meant(tiny: Path) -> None:
+    save_file(raws.huggingface(), tiny / "model.safetensors")
+    with pytest.raises(gpt2_convert.UsageError, match="TensorFlow checkpoint and a safetensors"):
+        detect(tiny)
+    assert detect(tiny, "tensorflow") == "tensorflow"
+    assert detect(tiny, "safetensors") == "safetensors"
+    assert detect(tiny / "model.safetensors") == "safetensors"
+
+
+def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(gpt2_convert.SourceNotFoundError, match="absent"):
+        detect(tmp_path / "absent")
+
+
+def test_unknown_bytes_are_shown_with_what_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "model.npz"
+    path.write_bytes(b"%PDF-1.7\n%and more")
+    with pytest.raises(gpt2_convert.FormatError) as caught:
+        detect(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: starts with b'%PDF-1.7', unknown here; known are: ")
+    for title in ("NumPy archive", "TensorFlow checkpoint", "safetensors file", "HDF5 file"):
+        assert title in message
+
+
+@pytest.mark.parametrize("kind", ["npz", "hdf5"])
+def test_a_file_in_the_folder_that_was_named_is_pointed_at(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    containers(tmp_path)[kind].rename(tmp_path / "folder" / "weights")
+    with pytest.raises(gpt2_convert.SourceNotFoundError, match="holds 'weights'; name that file"):
+        detect(tmp_path / "folder")
+
+
+def test_a_folder_within_the_one_that_was_named_is_pointed_at(tiny: Path) -> None:
+    os.mkfifo(tiny.parent / "pipe")  # which nobody may open
+    (tiny.parent / "other").mkdir()
+    with no_hang(), pytest.raises(gpt2_convert.SourceNotFoundError) as caught:
+        detect(tiny.parent)
+    assert str(caught.value) == (
+        f"{tiny.parent}: no checkpoint in this folder; there is one in 'tiny'; name that"
+    )
+
+
+def test_an_empty_folder_is_told_what_could_be_in_it(tmp_path: Path) -> None:
+    with pytest.raises(gpt2_convert.SourceNotFoundError, match=r"folder; known are: NumPy archive"):
+        detect(tmp_path)
