@@ -64,6 +64,7 @@ class TestContiguous(Hdf5Contract):
     pass
 
 
+@pytest.mark.slow
 class TestWithoutChecksumsOfTheTree(Hdf5Contract):
     libver = "earliest"
 
