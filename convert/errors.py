@@ -92,6 +92,16 @@ class Gpt2ConvertError(Exception):
         """Return the message in that voice."""
         return self._told.spell(spell)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # An exception is pickled as a call of its class with args, the message alone. Where that
+        # fails, as it would for classes that are made of more, a pool of processes hangs.
+        return _remake, (type(self),), {**vars(self), "args": self.args}
+
+
+def _remake(kind: type[Gpt2ConvertError]) -> Gpt2ConvertError:
+    """Return an error of that class; what it says is still to come."""
+    return kind.__new__(kind)
+
 
 class UsageError(Gpt2ConvertError, ValueError):
     """The arguments make no sense together."""
