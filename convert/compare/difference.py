@@ -1,9 +1,4 @@
-"""In which way two tensors of one shape and dtype differ.
-
-:class:`Difference` counts while the two stream by. :func:`describe` then looks for a known mistake
-that explains all of it: transposed, swapped with another tensor, rounded to fewer bits. Those looks
-read the tensors again, and hold at most a few chunks, or two square matrices of MAX_SQUARE bytes.
-"""
+"""In what two tensors of one shape and dtype differ, counted while the two stream by."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""A known mistake that explains all of a difference: transposed, swapped, rounded."""
+"""A known mistake that explains all of a difference: transposed, swapped, rounded.
+
+To look for one, tensors are read again. That holds at most a few chunks, or two square matrices of
+MAX_SQUARE bytes.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +26,8 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-
 MAX_SQUARE: Final = 16 << 20
 """Bytes of a matrix up to which it is compared with its transpose: 2048 x 2048 of float32."""
-
 
 _HEAD: Final = 4096
 """Bytes at the start of a tensor by which another one is recognised before all are compared."""

@@ -1,4 +1,4 @@
-"""Reading a schema file: ``schemas/<family>.toml`` becomes a :class:`.families.Family`.
+"""Reading a schema file: ``schemas/<family>.toml`` becomes a :class:`.family.Family`.
 
 Every key is checked, because a mistake in the table would be a mistake in every conversion.
 """
