@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import random
 import re
 import shutil
-import signal
 import stat
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -26,83 +23,26 @@ from gpt2_convert.formats.writers import WRITERS
 from gpt2_convert.io import atomic_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 OLD, NEW = 0, 1
 """Seeds of the weights in the folder that is there, and in the one that is to replace it."""
 FILES = {"config.json", "model.safetensors"}
 EXCHANGE = atomic_folder._exchange
-KILLS = 25
-LEFT = re.compile(r"hf\.[0-9a-f]{8}\.(partial|old)")
 
-STOPPED = """
-import os, signal, sys, time
-import gpt2_convert
-from gpt2_convert import atomic_folder
 
-one_step, source, target, warm_up = sys.argv[1] == "True", *sys.argv[2:]
-if not one_step:
-    atomic_folder._exchange = lambda first, second: False
-
-def count_calls():
-    countdown = moment
-
-    def count():
-        nonlocal countdown
-        if not countdown:
-            os.kill(os.getpid(), number)
-        countdown -= 1
-
-    def counted(call):
-        def do(*arguments):
-            count()
-            result = call(*arguments)
-            count()
-            return result
-        return do
-
-    atomic_folder._exchange = counted(atomic_folder._exchange)
-    for name in ("mkdir", "fsync", "rename", "unlink", "rmdir"):
-        setattr(os, name, counted(getattr(os, name)))
-
-gpt2_convert.convert(source, warm_up)
-started = time.monotonic()
-gpt2_convert.convert(source, warm_up, force=True)
-print(time.monotonic() - started, flush=True)
-for line in sys.stdin:
-    number, moment = (eval(word) for word in line.split())
-    child = os.fork()
-    if not child:
-        if isinstance(moment, int):
-            count_calls()
-        try:
-            gpt2_convert.convert(source, target, force=True)
-        except KeyboardInterrupt:
-            os._exit(130)
-        os._exit(0)
-    if isinstance(moment, float):
-        time.sleep(moment)
-        os.kill(child, number)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-"""A conversion that replaces a folder, started anew for each line on stdin: a signal's number and
-its moment, which is either a number of seconds or how many times one of the system calls named has
-begun or ended before."""
+@pytest.fixture(scope="module")
+def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the older weights, written once."""
+    folder = tmp_path_factory.mktemp("older")
+    gpt2_convert.convert(bundles.write_gpt2(folder / "tiny"), folder / "hf", to="hf")
+    return folder / "hf"
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """A folder for targets, so that a listing shows whatever was left behind."""
-    folder = tmp_path / "place"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def target(tiny: Path, place: Path) -> Path:
-    """A folder with the older weights."""
-    gpt2_convert.convert(tiny, place / "hf", to="hf")
-    return place / "hf"
+def target(older: Path, place: Path) -> Path:
+    """A copy of that folder, which may be replaced."""
+    return Path(shutil.copytree(older, place / "hf"))
 
 
 @pytest.fixture
@@ -207,7 +147,7 @@ def test_stranger_that_comes_meanwhile_stays_and_stops_the_replacement(
         monkeypatch.setattr(atomic_folder, "_exchange", exchange)
         if not one_step:
             monkeypatch.setattr(os, "rename", rename_and_add)
-    with pytest.raises(gpt2_convert.TargetError, match="is not replaced even with --force"):
+    with pytest.raises(gpt2_convert.TargetError, match="so it is never replaced"):
         replace(source, target, early)
     (name,) = names
     assert_only(target, OLD, name)
@@ -486,112 +426,6 @@ def test_everything_is_on_the_disk_before_it_is_relied_upon(
     assert contents < folder < first_name <= last_name < parent
     if existing:  # what is removed can be had back only from the disk
         assert last_name < events.index(inode(target.parent)) < events.index("unlink")
-
-
-class Conversions:
-    """The program STOPPED."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self.whole = float(self._answer())
-
-    def run(self, number: int, moment: float) -> int:
-        """Return the exit code of a conversion that receives a signal."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{int(number)} {moment!r}\n")
-        return int(self._answer())
-
-    def _answer(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline()
-
-
-@pytest.fixture
-def conversions(
-    one_step: bool, source: Path, target: Path, tmp_path: Path
-) -> Iterator[Conversions]:
-    shutil.copytree(target, tmp_path / "old")
-    with subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", STOPPED, str(one_step), source, target,
-         f"{tmp_path}/warm-up/"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        bufsize=1,
-    ) as process:  # fmt: skip
-        yield Conversions(process)
-        assert process.stdin is not None
-        process.stdin.close()
-
-
-def restore(target: Path) -> None:
-    """Have the older folder back, and nothing beside it."""
-    shutil.rmtree(target.parent)
-    shutil.copytree(target.parent.parent / "old", target)
-
-
-def test_interrupted_at_any_step_the_folder_is_old_or_new_and_alone(
-    conversions: Conversions, target: Path
-) -> None:
-    seen = []
-    code = 130
-    while code:
-        restore(target)
-        code = conversions.run(signal.SIGINT, len(seen))
-        seen.append((code, next(seed for seed in (OLD, NEW) if is_model(target, seed))))
-        assert_only(target, seen[-1][1])
-    assert seen == sorted(seen, key=lambda outcome: (-outcome[0], outcome[1]))
-    assert {(130, OLD), (130, NEW), (0, NEW)} == set(seen)
-
-
-def test_killed_at_any_step_the_folder_is_old_or_new(
-    conversions: Conversions, one_step: bool, target: Path
-) -> None:
-    absent = 0
-    step = 0
-    restore(target)
-    while conversions.run(signal.SIGKILL, step):
-        left = set(os.listdir(target.parent)) - {"hf"}
-        assert all(LEFT.fullmatch(name) for name in left)
-        if target.exists():
-            assert is_model(target, OLD) or is_model(target, NEW)
-        else:
-            absent += 1
-            (old,) = target.parent.glob("*.old")
-            assert is_model(old, OLD)
-        restore(target)
-        step += 1
-    assert_only(target, NEW)
-    assert step > 20
-    assert absent == (0 if one_step else 2)  # after the first of the two steps, before the second
-
-
-def test_what_a_kill_has_left_disturbs_no_other_run(
-    conversions: Conversions, source: Path, target: Path
-) -> None:
-    restore(target)
-    step = 0
-    while not {".partial", ".old"} <= {path.suffix for path in target.parent.iterdir()}:
-        assert conversions.run(signal.SIGKILL, step)
-        step += 1
-    left = set(os.listdir(target.parent)) - {"hf"}
-    replace(source, target)
-    assert is_model(target, NEW)
-    assert set(os.listdir(target.parent)) - {"hf"} == left
-
-
-@pytest.mark.parametrize("one_step", ["one step"], indirect=True)
-def test_killed_at_random_moments_the_folder_is_old_or_new(
-    conversions: Conversions, target: Path
-) -> None:
-    moments = random.Random()  # noqa: S311 - not for secrets
-    for _ in range(KILLS):
-        restore(target)
-        moment = moments.uniform(0, 1.1) * conversions.whole
-        conversions.run(signal.SIGKILL, moment)
-        assert is_model(target, OLD) or is_model(target, NEW), moment
-        left = set(os.listdir(target.parent)) - {"hf"}
-        assert all(LEFT.fullmatch(name) for name in left), moment
 
 
 def test_nothing_is_written_that_could_not_be_removed(source: Path, target: Path) -> None:
