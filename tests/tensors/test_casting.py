@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 from support import bundles, raws
 from support.dtypes import DIRECTIONS, FLOATS, NUMPY, cast_array
 
@@ -19,13 +17,13 @@ from gpt2_convert.errors import CastError
 from gpt2_convert.io.source import CHUNK
 from gpt2_convert.model.adopt import adopt
 from gpt2_convert.tensors.casting import CastLoss, cast_tensors
-from gpt2_convert.tensors.tensor import LazyTensor, rechunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
     from gpt2_convert import Checkpoint
+    from gpt2_convert.tensors.tensor import LazyTensor
 
     Array = np.ndarray[Any, Any]
 
@@ -122,6 +120,7 @@ def test_other_errors_of_the_source_pass_through() -> None:
         list(tensor.chunks())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "target"), DIRECTIONS)
 def test_memory_does_not_grow_with_the_tensor(source: DType, target: DType) -> None:
     chunk = np.zeros(CHUNK // np.dtype(NUMPY[source]).itemsize, NUMPY[source]).tobytes()
@@ -146,36 +145,6 @@ def test_memory_does_not_grow_with_the_tensor(source: DType, target: DType) -> N
     finally:
         tracemalloc.stop()
     assert peak < 24 * CHUNK
-
-
-@settings(derandomize=True, deadline=None)
-@given(sizes=st.lists(st.integers(0, 30), max_size=12), fails=st.booleans())
-@example([8, 8, 8], True)
-@example([24, 1], True)
-@example([3, 8, 2], False)
-def test_pieces_of_any_sizes_are_cut_into_chunks(sizes: list[int], fails: bool) -> None:
-    data = bytes(range(1, 1 + sum(sizes) % 200)) * 4
-    pieces, start = [], 0
-    for size in sizes:
-        pieces.append(data[start : start + size])
-        start += size
-
-    def read() -> Iterator[bytes]:
-        yield from pieces
-        if fails:
-            raise ChecksumError("wrong")
-
-    found: list[bytes] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gpt2_convert.tensors.tensor.CHUNK", 8)
-        if fails:
-            with pytest.raises(ChecksumError, match="wrong"):
-                found.extend(rechunk(read()))
-        else:
-            found.extend(rechunk(read()))
-    whole = b"".join(pieces)
-    assert found == [whole[start : start + 8] for start in range(0, len(whole), 8)]
-    assert all(type(chunk) is bytes for chunk in found)
 
 
 # Whole checkpoints.

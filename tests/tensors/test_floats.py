@@ -41,8 +41,9 @@ def cast_bits(pattern: int, source: DType, target: DType) -> int:
 def positives(dtype: DType) -> Array:
     """Return every finite number of a 16-bit type without sign as float64, ascending."""
     with np.errstate(invalid="ignore"):
-        numbers = PATTERNS[: 1 << 15].view(NUMPY[dtype]).astype(np.float64)
-    return numbers[np.isfinite(numbers)]
+        numbers: Array = PATTERNS[: 1 << 15].view(NUMPY[dtype]).astype(np.float64)
+    finite: Array = numbers[np.isfinite(numbers)]
+    return finite
 
 
 def test_all_float16_widen_to_what_struct_reads() -> None:
