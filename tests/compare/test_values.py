@@ -1,0 +1,139 @@
+"""Pairs of tensors are compared side by side, told in their order, and no thread is left."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from support import bundles, raws
+from support.console import PATIENCE
+
+import gpt2_convert
+from gpt2_convert.compare.checkpoints import compare
+from gpt2_convert.compare.values import compare_values
+from gpt2_convert.io.source import CHUNK
+from gpt2_convert.model.adopt import adopt
+from gpt2_convert.progress import ignore_progress
+from gpt2_convert.tensors.tolerance import EXACT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gpt2_convert import LazyTensor
+
+    Pairs = list[tuple[LazyTensor, LazyTensor]]
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        thread.join(PATIENCE)  # it was told to end, and may not have got round to it
+        assert not thread.is_alive()
+
+
+def pairs(count: int, *different: int, size: int = 100) -> Pairs:
+    """Return ``count`` pairs of tensors, of which those of the given numbers differ."""
+    made: Pairs = []
+    for number in range(count):
+        source = np.full(size, number, np.float32)
+        target = source.copy()
+        target[-1] += number in different
+        made.append((raws.lazy(f"x{number}", source), raws.lazy(f"x{number}", target)))
+    return made
+
+
+def failing(tensor: LazyTensor, error: BaseException, *pieces: bytes) -> LazyTensor:
+    def read() -> Iterator[bytes]:
+        yield from pieces
+        raise error
+
+    return dataclasses.replace(tensor, read=read)
+
+
+def test_a_source_that_fails_before_its_first_piece_is_an_error() -> None:
+    def fail() -> Iterator[bytes]:
+        raise gpt2_convert.UnreadableError("wte: gone")
+
+    raw = raws.raw(raws.canonical(), bundles.TINY)
+    first, *others = raw.tensors
+    failing = dataclasses.replace(raw, tensors=(dataclasses.replace(first, read=fail), *others))
+    with pytest.raises(gpt2_convert.UnreadableError, match="gone"):
+        compare(adopt(failing), raw)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 7])
+def test_what_differs_is_told_in_order_whoever_is_first(workers: int) -> None:
+    made = pairs(20, 0, 3, 4, 19)
+    slow, target = made[0]
+    last, last_target = made[19]
+    last_is_read = threading.Event()
+
+    def read() -> Iterator[bytes]:
+        assert workers == 1 or last_is_read.wait(PATIENCE)
+        yield from slow.chunks()
+
+    def read_last() -> Iterator[bytes]:
+        yield from last.chunks()
+        last_is_read.set()
+
+    made[0] = dataclasses.replace(slow, read=read), target
+    made[19] = dataclasses.replace(last, read=read_last), last_target
+    found = compare_values(made, EXACT, ignore_progress, workers)
+    assert [difference.source.name for difference in found] == ["x0", "x3", "x4", "x19"]
+    assert [difference.differing for difference in found] == [1, 1, 1, 1]
+
+
+def test_no_pairs_have_no_differences() -> None:
+    assert compare_values([], EXACT, ignore_progress, 3) == []
+
+
+def test_progress_counts_every_byte_of_the_source_once_in_the_caller_s_thread() -> None:
+    seen: list[tuple[str, int, int]] = []
+
+    def watch(phase: str, done: int, total: int) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        seen.append((phase, done, total))
+
+    compare_values(pairs(3, size=CHUNK // 2), EXACT, watch, 2)
+    assert seen == [("verifying", CHUNK * count, 6 * CHUNK) for count in range(7)]
+
+
+def test_an_error_of_a_source_is_raised_and_the_other_threads_stop() -> None:
+    def endless() -> Iterator[bytes]:
+        while True:
+            yield bytes(CHUNK)
+
+    first, second = pairs(2)
+    never_ends = dataclasses.replace(first[0], read=endless)
+    error = gpt2_convert.ChecksumError("x1: wrong")
+    broken = failing(second[0], error, bytes(40))
+    with pytest.raises(gpt2_convert.ChecksumError) as caught:
+        compare_values([(never_ends, never_ends), (broken, second[1])], EXACT, ignore_progress, 2)
+    assert caught.value is error
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), LookupError("of the watcher's own")])
+def test_an_error_of_the_watcher_is_passed_on_and_the_threads_stop(error: BaseException) -> None:
+    def watch(phase: str, done: int, total: int) -> None:
+        if done:
+            raise error
+
+    with pytest.raises(type(error)) as caught:
+        compare_values(pairs(200, size=CHUNK // 16), EXACT, watch, 2)
+    assert caught.value is error
+
+
+def test_an_error_of_a_target_is_a_difference_and_stops_nothing() -> None:
+    made = pairs(3, 2)
+    source, target = made[1]
+    made[1] = source, failing(target, gpt2_convert.ChecksumError("x1: wrong"), *target.chunks())
+    found = compare_values(made, EXACT, ignore_progress, 2)
+    assert [(each.source.name, each.damage) for each in found] == [
+        ("x1", "x1: wrong"),
+        ("x2", None),
+    ]
