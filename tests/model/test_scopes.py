@@ -13,7 +13,6 @@ from support import bundles, raws
 import gpt2_convert
 from gpt2_convert.errors import SchemaError, UsageError
 from gpt2_convert.model.adopt import adopt
-from gpt2_convert.model.names import match
 from gpt2_convert.model.schema import load_family
 from gpt2_convert.model.scopes import find_scopes
 
@@ -53,7 +52,7 @@ def test_several_scopes_are_listed_and_one_is_chosen() -> None:
         adopt(file)
     assert str(caught.value) == (
         "memory: holds 3 models, in the scopes '.', 'policy/', 'policy/ref/'; choose one with "
-        "--scope; . is the one outside of the others"
+        "scope=...; . is the one outside of the others"
     )
     for scope, seed in (("policy", 1), ("policy/", 1), (".", 2), ("policy/ref", 3)):
         checkpoint = adopt(file, scope=scope)
@@ -85,19 +84,19 @@ def test_what_is_outside_of_the_only_scope_is_refused_until_it_is_chosen() -> No
     assert caught.value.problems == (
         (
             "'lm_head/w' [3] is in no row of gpt2.toml, and outside the scope policy/; "
-            "--scope policy/ leaves it out"
+            "scope='policy/' leaves it out"
         ),
-        "'policy/heads/w' [3] is in no row of gpt2.toml; --drop leaves it out",
+        "'policy/heads/w' [3] is in no row of gpt2.toml; drop=... leaves it out",
     )
     with pytest.raises(SchemaError) as caught:
         adopt(file, scope="policy")
     assert caught.value.problems == (
-        "'policy/heads/w' [3] is in no row of gpt2.toml; --drop leaves it out",
+        "'policy/heads/w' [3] is in no row of gpt2.toml; drop=... leaves it out",
     )
     checkpoint = adopt(file, ["policy/heads/*"], "policy")
     assert [drop.reason for drop in checkpoint.dropped] == [
         "outside the scope policy/",
-        "asked for with --drop policy/heads/*",
+        "asked for by the pattern 'policy/heads/*'",
     ]
 
 
@@ -189,46 +188,6 @@ def test_slots_in_a_target_are_no_difference_and_strangers_are(tmp_path: Path) -
     ]
 
 
-def test_training_state_of_no_tensor_of_the_model_is_unknown() -> None:
-    names = [
-        "model/h3/ln_1/g/Adam",
-        "model/wte/Adam_4",
-        "model/wte/adam/x",
-        "xmodel/wte/Adam",
-        "model/wte/Adam/",
-        "beta1_power/x",
-        "xbeta1_power",
-        "optimizer/w",
-    ]
-    found = match(raws.raw({**scoped(""), **dict.fromkeys(names, ONE)}), load_family())
-    assert [tensor.name for tensor in found.unknown] == names
-    assert found.dropped == ()
-
-
-def test_drop_rules_of_names_without_scopes_hold_for_whole_names() -> None:
-    arrays = {**raws.huggingface(), "h.0.attn.masked_bias": ONE, "x/h.0.attn.masked_bias": ONE}
-    found = match(raws.raw(arrays), load_family())
-    assert [tensor.name for tensor, _ in found.dropped] == ["h.0.attn.masked_bias"]
-    assert [tensor.name for tensor in found.unknown] == ["x/h.0.attn.masked_bias"]
-
-
-def test_slots_of_an_object_graph_are_known_by_their_tensors() -> None:
-    value = "/.ATTRIBUTES/VARIABLE_VALUE"
-    names = [name.replace("[", "/").replace("].", "/") for name in raws.canonical()]
-    arrays = {
-        f"model/{name.replace('.', '/')}{value}": array
-        for name, array in zip(names, raws.canonical().values(), strict=True)
-    }
-    slots = [f"model/{name}/.OPTIMIZER_SLOT/adam/m{value}" for name in ("wte", "blocks/2/ln_1/g")]
-    strangers = [f"model/{name}/.OPTIMIZER_SLOT/adam/m{value}" for name in ("w", "blocks/3/ln_1/g")]
-    strangers += [f"adam/iter{value}", f"step/x{value}", "optimizer"]
-    file = raws.raw({**arrays, **dict.fromkeys([*slots, *strangers], ONE)})
-    found = match(file, load_family())
-    assert found.scope == "model/"
-    assert [tensor.name for tensor, _ in found.dropped] == slots
-    assert [tensor.name for tensor in found.unknown] == strangers
-
-
 def test_a_policy_trained_on_preferences_is_one_of_three_models() -> None:
     """The variables of lm-human-preferences' train_policy.py, whose Saver keeps all of them."""
     arrays = {**scoped("policy/", 1), **scoped("ref_policy/", 2), **scoped("reward_model/", 3)}
@@ -254,7 +213,7 @@ def test_a_policy_trained_on_preferences_is_one_of_three_models() -> None:
         "the training step": 1,
         "Adam's state": 2,
         "the trainer's clock": 1,
-        "asked for with --drop policy/model/heads/*": 2,
+        "asked for by the pattern 'policy/model/heads/*'": 2,
     }
 
 
@@ -281,30 +240,6 @@ def test_any_folders_are_scopes_and_each_is_found(scopes: list[str]) -> None:
         accounted = {tensor.source_name for tensor in checkpoint.values()}
         accounted |= {drop.source_name for drop in checkpoint.dropped}
         assert accounted == arrays.keys()
-
-
-PIECES = st.sampled_from(
-    ["model", "wte", "wpe", "h0", "h1", "ln_1", "g", "Adam", "m", "optimizer", "global_step",
-     ".OPTIMIZER_SLOT", ".ATTRIBUTES", "VARIABLE_VALUE", "", "blocks", "0", "w", "embeddings"]
-)  # fmt: skip
-
-
-@given(
-    st.lists(st.lists(PIECES, max_size=12).map("/".join), max_size=12, unique=True),
-    st.one_of(st.none(), st.lists(PIECES, max_size=3).map("/".join)),
-)
-@settings(max_examples=300, deadline=None)
-def test_every_name_is_mapped_dropped_or_unknown(names: list[str], scope: str | None) -> None:
-    file = raws.raw([(name, ONE) for name in names])
-    try:
-        found = match(file, load_family(), scope=scope)
-    except UsageError:
-        return
-    accounted = [tensor.name for _, tensor in found.tensors.values()]
-    accounted += [tensor.name for tensor, _ in found.dropped]
-    accounted += [tensor.name for tensor in (*found.unknown, *found.repeated)]
-    assert sorted(accounted) == sorted(names)
-    assert all(tensor.name.startswith(found.scope) for _, tensor in found.tensors.values())
 
 
 def test_a_multitude_of_scopes_makes_one_short_line() -> None:

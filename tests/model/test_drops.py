@@ -1,0 +1,144 @@
+"""What is left out is known by its exact name, and always has a reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support import bundles, raws
+
+from gpt2_convert.errors import SchemaError
+from gpt2_convert.model.adopt import adopt
+from gpt2_convert.model.drops import DropRules, find_wrong_drops, matches
+from gpt2_convert.model.names import match
+from gpt2_convert.model.schema import load_family
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    Array = np.ndarray[Any, Any]
+
+ONE = np.ones(3, np.float32)
+
+
+def test_what_training_leaves_behind_is_dropped_for_a_reason() -> None:
+    extra: dict[str, Array] = {
+        "model/wte/Adam": np.zeros((61, 32), np.float32),
+        "model/h2/ln_1/g/Adam_1": np.zeros(32, np.float32),
+        "beta1_power": np.float32(0.9) * np.ones(()),
+        "global_step": np.ones((), np.int64),
+    }
+    checkpoint = adopt(raws.raw({**bundles.gpt2_arrays(), **extra}, bundles.TINY))
+    assert list(checkpoint) == list(raws.canonical())
+    assert {drop.source_name: drop.reason for drop in checkpoint.dropped} == {
+        "model/wte/Adam": "Adam's first moment",
+        "model/h2/ln_1/g/Adam_1": "Adam's second moment",
+        "beta1_power": "Adam's state",
+        "global_step": "the training step",
+    }
+
+
+def test_slots_of_unknown_tensors_are_not_dropped() -> None:
+    extra = {"head/w/Adam": np.zeros(3, np.float32)}
+    with pytest.raises(SchemaError, match="'head/w/Adam'"):
+        adopt(raws.raw({**bundles.gpt2_arrays(), **extra}, bundles.TINY))
+
+
+def test_training_state_of_no_tensor_of_the_model_is_unknown() -> None:
+    names = [
+        "model/h3/ln_1/g/Adam",
+        "model/wte/Adam_4",
+        "model/wte/adam/x",
+        "xmodel/wte/Adam",
+        "model/wte/Adam/",
+        "beta1_power/x",
+        "xbeta1_power",
+        "optimizer/w",
+    ]
+    found = match(raws.raw({**bundles.gpt2_arrays(), **dict.fromkeys(names, ONE)}), load_family())
+    assert [tensor.name for tensor in found.unknown] == names
+    assert found.dropped == ()
+
+
+def test_drop_rules_of_names_without_scopes_hold_for_whole_names() -> None:
+    arrays = {**raws.huggingface(), "h.0.attn.masked_bias": ONE, "x/h.0.attn.masked_bias": ONE}
+    found = match(raws.raw(arrays), load_family())
+    assert [tensor.name for tensor, _ in found.dropped] == ["h.0.attn.masked_bias"]
+    assert [tensor.name for tensor in found.unknown] == ["x/h.0.attn.masked_bias"]
+
+
+def test_slots_of_an_object_graph_are_known_by_their_tensors() -> None:
+    value = "/.ATTRIBUTES/VARIABLE_VALUE"
+    names = [name.replace("[", "/").replace("].", "/") for name in raws.canonical()]
+    arrays = {
+        f"model/{name.replace('.', '/')}{value}": array
+        for name, array in zip(names, raws.canonical().values(), strict=True)
+    }
+    slots = [f"model/{name}/.OPTIMIZER_SLOT/adam/m{value}" for name in ("wte", "blocks/2/ln_1/g")]
+    strangers = [f"model/{name}/.OPTIMIZER_SLOT/adam/m{value}" for name in ("w", "blocks/3/ln_1/g")]
+    strangers += [f"adam/iter{value}", f"step/x{value}", "optimizer"]
+    file = raws.raw({**arrays, **dict.fromkeys([*slots, *strangers], ONE)})
+    found = match(file, load_family())
+    assert found.scope == "model/"
+    assert [tensor.name for tensor, _ in found.dropped] == slots
+    assert [tensor.name for tensor in found.unknown] == strangers
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "fits"),
+    [
+        ("model/wte/Eve", "model/wte/Eve", True),
+        ("model/wte/Eve", "*/Eve", True),
+        ("model/wte/Eve", "*", True),
+        ("model/wte/Eve", "model/*/Ev?", True),
+        ("model/wte/Eve", "Eve", False),
+        ("model/wte/Eve", "*/eve", False),
+        ("model/wte/Eve", "*/Eve?", False),
+        ("h[0].w", "h[0].w", True),
+        ("h0.w", "h[0].w", False),
+        ("h[0].w", "h[?].*", True),
+        ("a]b", "a]b", True),
+        ("!x", "[!x]", False),
+        ("two\nlines", "two*", True),
+        ("", "*", True),
+    ],
+)
+def test_in_a_pattern_the_star_and_the_question_mark_alone_have_a_meaning(
+    name: str, pattern: str, fits: bool
+) -> None:
+    assert matches(name, pattern) is fits
+
+
+@settings(derandomize=True, deadline=None, max_examples=30)
+@given(st.text(), st.text())
+def test_a_pattern_without_stars_fits_itself_and_nothing_else(pattern: str, other: str) -> None:
+    plain = pattern.replace("*", "").replace("?", "")
+    assert matches(plain, plain)
+    assert matches(other, plain) is (other == plain)
+    assert matches(plain + other, f"{plain}*")
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 16, 16), (1, 1, 15, 16), (16, 16)])
+def test_a_mask_of_another_shape_is_no_mask_and_its_shape_is_said(shape: tuple[int, ...]) -> None:
+    arrays = {**raws.huggingface(), "h.0.attn.bias": np.zeros(shape, np.float32)}
+    found = match(raws.raw(arrays), load_family())
+    texts = [text for _, text in find_wrong_drops(found.dropped, bundles.TINY)]
+    wrong = (
+        f"'h.0.attn.bias' is {list(shape)}, and no causal mask buffer: that would be [1, 1, 16, 16]"
+    )
+    assert texts == ([] if shape == (1, 1, 16, 16) else [wrong])
+
+
+def test_training_state_is_known_in_any_folder_where_there_are_scopes() -> None:
+    rules = load_family().expand_drops(3, "tf")
+    scoped, plain = DropRules(rules, scopes=True), DropRules(rules, scopes=False)
+    for name in ("global_step", "training/global_step", "a/b/c/global_step"):
+        found = scoped.find(name)
+        assert found is not None
+        assert found.reason == "the training step"
+        assert (plain.find(name) is None) is ("/" in name)
+    for name in ("global_step/", "xglobal_step", "global_step/x", "global_ste", ""):
+        assert scoped.find(name) is None
