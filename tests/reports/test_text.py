@@ -1,0 +1,289 @@
+"""Reports as lines: what stands in each, word by word."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from support import raws
+from support.reports import (
+    DIGESTS,
+    FINDINGS,
+    HPARAMS,
+    LOSS,
+    STATS,
+    TOTALS,
+    conversion,
+    inspection,
+    refusal,
+    tolerant,
+    verification,
+)
+
+from gpt2_convert.checkpoint.canonical import Dropped
+from gpt2_convert.cli.printer import spell_flag
+from gpt2_convert.errors import spell_keyword
+from gpt2_convert.reports.text import (
+    MOST_FINDINGS,
+    Part,
+    write_conversion,
+    write_digests,
+    write_inspection,
+    write_verification,
+)
+from gpt2_convert.reports.verification import Finding, Kind
+from gpt2_convert.tensors.casting import CastLoss
+
+if TYPE_CHECKING:
+    from gpt2_convert.errors import Spell
+
+
+class Page:
+    """Lines without their styles, which are beside them."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.styles: set[str] = set()
+
+    def line(self, *parts: Part) -> None:
+        texts = [part if isinstance(part, str) else part[0] for part in parts]
+        self.styles |= {part[1] for part in parts if not isinstance(part, str)}
+        self.lines.append("".join(texts).rstrip())
+
+
+BOTH = "models/124M/model.ckpt (tensorflow) and out.npz (npz)"
+SIZES = "148 tensors, 124,439,808 parameters, 497,759,232 bytes, float32"
+HEADS = "n_vocab 50257, n_ctx 1024, n_embd 768, n_head 12, n_layer 12"
+HEADLESS = "n_vocab 50257, n_ctx 1024, n_embd 768, n_layer 12"
+
+
+def test_a_conversion_says_what_was_written_and_that_it_was_proven() -> None:
+    page = Page()
+    write_conversion(page, conversion(), 2.0)
+    assert page.lines == [
+        "out.npz  from models/124M/model.ckpt (tensorflow)",
+        f"  {SIZES}",
+        f"  hparams   {HEADS} (from hparams.json)",
+        "  verified  every bit equals the source",
+        "  497,800,000 bytes written in 2.0 s, 249 MB/s",
+    ]
+    assert "green" in page.styles
+
+
+def test_a_conversion_says_what_else_happened() -> None:
+    page = Page()
+    report = conversion(
+        totals=replace(TOTALS, dtype="float16"),
+        hparams=replace(HPARAMS, n_head=None),
+        hparams_from="the shapes",
+        verification=verification(loss=LOSS, engine="TensorFlow 2.16.1"),
+        dropped=(
+            Dropped("a/Adam", "Adam's first moment"),
+            Dropped("global_step", "the training step"),
+            Dropped("b/Adam", "Adam's first moment"),
+        ),
+        notes=("read from the scope policy/",),
+        digests=DIGESTS,
+    )
+    write_conversion(page, report, 0.0)
+    assert page.lines[2:] == [
+        f"  hparams   {HEADLESS} (from the shapes; n_head is unknown)",
+        "  dropped   2 tensors: Adam's first moment",
+        "  dropped   global_step: the training step",
+        "  note      read from the scope policy/",
+        "  verified  every bit equals the source, cast to float16, as TensorFlow 2.16.1 reads it",
+        "  cast      largest error 0.25, relative 0.5; 1,234 numbers became infinite",
+        f"  sha256    {DIGESTS.sha256}",
+        "  497,800,000 bytes written in 0.0 s, 497,759 MB/s",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spell", "option"), [(spell_keyword, "verify=False"), (spell_flag, "--no-verify")]
+)
+def test_a_waived_proof_is_said_as_it_was_waived(spell: Spell, option: str) -> None:
+    page = Page()
+    write_conversion(page, conversion(verification=None), 1.0, spell)
+    assert page.lines[3] == f"  not verified  ({option})"
+    assert not any("verified  every" in line for line in page.lines)
+    assert page.styles == {"bold", "yellow"}
+
+
+def test_a_cast_of_no_finite_number_says_so() -> None:
+    page = Page()
+    write_conversion(page, conversion(verification=verification(loss=CastLoss())), 1.0)
+    assert "  cast      no finite number was cast" in page.lines
+    page = Page()
+    write_conversion(page, conversion(verification=verification(loss=CastLoss(0.0, None, 0.0))), 1)
+    assert "  cast      largest error 0, relative 0" in page.lines
+
+
+def test_equal_checkpoints_are_equal_in_every_bit_or_within_a_tolerance() -> None:
+    page = Page()
+    write_verification(page, verification(notes=("a note",)))
+    assert page.lines == [f"equal  {BOTH}", f"  every bit of {SIZES}", "  note      a note"]
+    page = Page()
+    write_verification(page, tolerant())
+    assert page.lines == [f"equal  {BOTH}", f"  {SIZES}, within 1e-06 + 0.001 * |source|"]
+
+
+def test_what_was_read_otherwise_or_cast_is_said_beside_the_paths() -> None:
+    page = Page()
+    write_verification(page, verification(loss=LOSS, engine="TensorFlow 2.16.1"))
+    assert page.lines[0] == (
+        f"equal  {BOTH}, the source cast to float32, the source read by TensorFlow 2.16.1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("spell", "option"), [(spell_keyword, "drop='*/Eve'"), (spell_flag, "--drop '*/Eve'")]
+)
+def test_each_finding_is_a_line_with_its_hint_before_its_facts(spell: Spell, option: str) -> None:
+    page = Page()
+    write_verification(page, verification(*FINDINGS, notes=("n",)), spell)
+    assert page.lines == [
+        f"different  {BOTH}",
+        "  values    wte: transposed; 3 of 10 elements differ",
+        f"  extra     wte/Eve: {option} would leave it out; not in the source",
+        "  missing   wpe: not in the target",
+        "  note      n",
+    ]
+    assert "bold red" in page.styles
+
+
+@pytest.mark.parametrize("more", [0, 1, 3, 1000])
+def test_of_many_findings_the_first_are_lines_and_the_others_a_number(more: int) -> None:
+    findings = [Finding(Kind.EXTRA, f"x{n}", "extra") for n in range(MOST_FINDINGS + more)]
+    page = Page()
+    write_verification(page, verification(*findings))
+    listed = [line for line in page.lines if line.startswith("  extra ")]
+    assert listed == [f"  extra     x{n}: extra" for n in range(MOST_FINDINGS)]
+    last = f"  ... and {more:,} more findings; the JSON document has them all"
+    assert page.lines[1 + MOST_FINDINGS :] == ([last] if more else [])
+
+
+def test_an_inspection_is_a_tree_in_which_equal_blocks_stand_once() -> None:
+    tensors = [
+        raws.lazy(name, array)
+        for name, array in raws.canonical().items()
+        if ".mlp." not in name and not name.endswith(".b")
+    ]
+    odd = raws.lazy("blocks[2].ln_1.g", np.zeros(7, np.float64))
+    tensors = [odd if tensor.name == odd.name else tensor for tensor in tensors]
+    page = Page()
+    write_inspection(page, inspection(tensors=tuple(tensors)), flat=False)
+    assert page.lines == [
+        "model  safetensors  gpt2",
+        "  file      model/model.safetensors  1,234 bytes",
+        "  file      model/b                  missing",
+        f"  hparams   {HEADS} (from config.json)",
+        "  dropped   h.0.attn.bias: causal mask buffer",
+        "  total     3 tensors, 18 parameters, 72 bytes, float32",
+        "",
+        "wte             [61, 32]        float32",
+        "wpe             [16, 32]        float32",
+        "blocks[0-1]  2 alike",
+        "  ln_1",
+        "    g           [32]            float32",
+        "  attn",
+        "    c_attn",
+        "      w         [32, 96]        float32",
+        "    c_proj",
+        "      w         [32, 32]        float32",
+        "  ln_2",
+        "    g           [32]            float32",
+        "blocks[2]",
+        "  ln_1",
+        "    g           [7]             float64",
+        "  attn",
+        "    c_attn",
+        "      w         [32, 96]        float32",
+        "    c_proj",
+        "      w         [32, 32]        float32",
+        "  ln_2",
+        "    g           [32]            float32",
+        "ln_f",
+        "  g             [32]            float32",
+    ]
+
+
+def test_a_flat_inspection_is_a_table_with_the_names_of_the_file_where_they_are_others() -> None:
+    tensors = (
+        replace(raws.lazy("wte", np.zeros((2, 3), np.float32)), source_name="model/wte"),
+        raws.lazy("blocks[0].attn.c_attn.b", np.zeros(900, np.float16)),
+    )
+    page = Page()
+    write_inspection(page, inspection(tensors=tensors), flat=True)
+    assert page.lines[page.lines.index("") + 1 :] == [
+        "wte                      [2, 3]  float32     24  model/wte",
+        "blocks[0].attn.c_attn.b  [900]   float16  1,800",
+    ]
+    page = Page()
+    write_inspection(page, inspection(tensors=()), flat=True)
+    assert page.lines[-1] == ""
+
+
+def test_statistics_are_a_table_with_a_drawing() -> None:
+    page = Page()
+    stats = (STATS, None, replace(STATS, min=None, max=None, mean=None, std=None, histogram=()))
+    write_inspection(page, inspection(stats=stats), flat=False)
+    header, *rows = page.lines[page.lines.index("") + 1 :]
+    assert header.split() == ["min", "max", "mean", "std", "NaN", "inf"]
+    assert [row.split(maxsplit=3) for row in rows] == [
+        ["wte", "[2,", "3]", "float32  -1.5    2  0.25    1    1    2  |+ @|"],
+        ["blocks[0].attn.c_attn.b", "[9]", "float32", "-    -     -    -    -    -"],
+        ["ln_f.g", "[3]", "float32", "-    -     -    -    1    2  ||"],
+    ]
+    assert len({row.index("float32") for row in rows}) == 1
+
+
+@pytest.mark.parametrize(("count", "more"), [(1, 0), (20, 0), (21, 1), (1500, 1480)])
+def test_what_is_no_gpt2_says_why_and_lists_names_as_the_file_has_them(
+    count: int, more: int
+) -> None:
+    page = Page()
+    report = inspection(
+        refusal=refusal(count), faults=("model/b: gone",), engine="TensorFlow 2.16.1"
+    )
+    write_inspection(page, report, flat=False, spell=spell_flag)
+    left = f" (and {count - 1} more)" if count > 1 else ""
+    assert page.lines[0] == "model  safetensors"
+    assert page.lines[3:6] == [
+        "  engine    TensorFlow 2.16.1",
+        "  fault     model/b: gone",
+        f"  refused   model: 'x' is unknown; --drop '*/Eve' would leave it out{left}",
+    ]
+    listed = min(count, 20)
+    assert page.lines[6 : 5 + listed] == [
+        f"            'x{n}' is missing" for n in range(1, listed)
+    ]
+    rest = page.lines[5 + listed :]
+    if more:
+        said = rest.pop(0)
+        assert said == f"            ... and {more:,} more; the JSON document has them all"
+    assert rest[0] == "  total     3 tensors, 18 parameters, 72 bytes, float32"
+    assert rest[2:] == [
+        "wte                      [2, 3]  float32  24",
+        "blocks[0].attn.c_attn.b  [9]     float32  36",
+        "ln_f.g                   [3]     float32  12",
+    ]
+
+
+def test_digests_are_the_lines_that_the_whole_is_taken_over_and_the_whole() -> None:
+    page = Page()
+    write_digests(page, DIGESTS)
+    assert page.lines == [
+        f"{'0' * 64}  wte float32 [2, 3]",
+        f"{'f' * 63}1  ln_f.g bfloat16 [2]",
+        f"{'a' * 64}  scalar float16 []",
+        f"{DIGESTS.sha256}  all",
+    ]
+
+
+def test_a_long_name_that_was_dropped_makes_no_long_line() -> None:
+    page = Page()
+    dropped = (Dropped("x" * 100_000, "the training step"),)
+    write_conversion(page, conversion(dropped=dropped), 1.0)
+    assert max(map(len, page.lines)) < 300

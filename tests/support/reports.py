@@ -1,0 +1,109 @@
+"""Reports typed out by hand, with all that they can carry, and none of the jobs that make them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from support import raws
+
+from gpt2_convert.checkpoint.canonical import Checkpoint, Dropped
+from gpt2_convert.checkpoint.hparams import HParams
+from gpt2_convert.checkpoint.raw import FileInfo
+from gpt2_convert.errors import Advice, Problem, SchemaError
+from gpt2_convert.reports.conversion import ConversionReport
+from gpt2_convert.reports.digest import DigestReport, TensorDigest
+from gpt2_convert.reports.inspection import InspectionReport
+from gpt2_convert.reports.summary import Side, Totals
+from gpt2_convert.reports.verification import Finding, Kind, VerificationReport
+from gpt2_convert.tensors.casting import CastLoss
+from gpt2_convert.tensors.stats import TensorStats
+from gpt2_convert.tensors.tolerance import Tolerance
+
+if TYPE_CHECKING:
+    from typing import Any
+
+SOURCE = Side("models/124M/model.ckpt", "tensorflow")
+TARGET = Side("out.npz", "npz")
+TOTALS = Totals(tensors=148, parameters=124_439_808, nbytes=497_759_232, dtype="float32")
+HPARAMS = HParams(n_vocab=50257, n_ctx=1024, n_embd=768, n_head=12, n_layer=12)
+LOSS = CastLoss(0.25, "wte", 0.5, "wpe", {"wte": 1200, "wpe": 34})
+ADVICE = Advice("{} would leave it out", "drop", "*/Eve")
+
+FINDINGS = (
+    Finding(
+        Kind.VALUES, "wte", "3 of 10 elements differ",
+        differing=3, elements=10, max_abs_diff=0.5, first_index=(0, 7), hint="transposed",
+    ),
+    Finding(Kind.EXTRA, "wte/Eve", "not in the source", advice=ADVICE),
+    Finding(Kind.MISSING, "wpe", "not in the target"),
+)  # fmt: skip
+DIGESTS = DigestReport(
+    SOURCE,
+    (
+        TensorDigest("wte", "float32", (2, 3), "0" * 64),
+        TensorDigest("ln_f.g", "bfloat16", (2,), "f" * 63 + "1"),
+        TensorDigest("scalar", "float16", (), "a" * 64),
+    ),
+    engine="TensorFlow 2.16.1",
+    notes=("a note",),
+)
+
+
+def verification(*findings: Finding, **more: Any) -> VerificationReport:  # noqa: ANN401
+    return VerificationReport(SOURCE, TARGET, TOTALS, findings, **more)
+
+
+def conversion(**more: Any) -> ConversionReport:  # noqa: ANN401
+    fields: dict[str, Any] = {
+        "source": SOURCE,
+        "target": TARGET,
+        "target_nbytes": 497_800_000,
+        "hparams": HPARAMS,
+        "hparams_from": "hparams.json",
+        "totals": TOTALS,
+        "mapped": (("model/wte", "wte"), ("model/wpe", "wpe")),
+        "dropped": (),
+        "notes": (),
+        "verification": verification(),
+    }
+    return ConversionReport(**{**fields, **more})
+
+
+def tolerant(*findings: Finding) -> VerificationReport:
+    return verification(*findings, tolerance=Tolerance(1e-6, 0.001))
+
+
+STATS = TensorStats(6, 1, 2, -1.5, 2.0, 0.25, 1.0, (1, 0, 2))
+
+
+def inspection(**more: Any) -> InspectionReport:  # noqa: ANN401
+    """An inspection of a GPT-2 of two tensors, or with ``refusal`` of what is none."""
+    tensors = tuple(
+        raws.lazy(name, np.zeros(shape, np.float32))
+        for name, shape in (("wte", (2, 3)), ("blocks[0].attn.c_attn.b", (9,)), ("ln_f.g", (3,)))
+    )
+    checkpoint = Checkpoint(
+        raws.raw({}),
+        HPARAMS,
+        "config.json",
+        {tensor.name: tensor for tensor in tensors},
+        (Dropped("h.0.attn.bias", "causal mask buffer"),),
+    )
+    fields: dict[str, Any] = {
+        "path": "model",
+        "format": "safetensors",
+        "files": (FileInfo("model/model.safetensors", 1234), FileInfo("model/b", None)),
+        "tensors": tensors,
+        "checkpoint": None if "refusal" in more else checkpoint,
+        "refusal": None,
+        "faults": (),
+        "totals": Totals(3, 18, 72, "float32"),
+    }
+    return InspectionReport(**{**fields, **more})
+
+
+def refusal(count: int) -> SchemaError:
+    """What speaks against a model: ``count`` problems, the first of which has advice."""
+    others = (Problem(f"'x{number}' is missing") for number in range(1, count))
+    return SchemaError("model", (Problem("'x' is unknown", ADVICE), *others))
