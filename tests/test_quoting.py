@@ -1,10 +1,13 @@
-"""Names in messages."""
+"""What files say, in messages: quoted, on one line and never long."""
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
 
-from gpt2_convert.quoting import clip, quote
+from gpt2_convert.quoting import clip, os_reason, quote, quote_some
 
 
 @pytest.mark.parametrize(
@@ -32,3 +35,19 @@ def test_what_others_say_is_cut_but_not_quoted() -> None:
     assert clip("it's broken") == "it's broken"
     assert clip("x" * 200) == "x" * 200
     assert clip("x" * 201) == "x" * 197 + "..."
+
+
+def test_names_are_listed_as_long_as_they_stay_readable_and_at_least_one_is() -> None:
+    assert quote_some([]) == ""
+    assert quote_some(["a"]) == "'a'"
+    assert quote_some(["a", "it's"]) == """'a', "it's\""""
+    assert quote_some(["x" * 1000, "y"]) == f"'{'x' * 196}..., ..."
+    hundred = [f"name{number:04}" for number in range(100)]
+    assert quote_some(hundred) == ", ".join(map(repr, hundred[:20])) + ", ..."
+    assert quote_some(hundred[:20]) == ", ".join(map(repr, hundred[:20]))
+
+
+def test_what_the_system_says_has_neither_number_nor_path() -> None:
+    error = OSError(errno.EACCES, os.strerror(errno.EACCES), "/a/path")
+    assert os_reason(error) == "permission denied"
+    assert os_reason(OSError("Unable to open file")) == "unable to open file"

@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -146,8 +147,6 @@ def test_a_missing_file_is_not_found(tmp_path: Path) -> None:
 
 def test_a_file_that_may_not_be_read_says_so() -> None:
     # Not pytest's folder, into which only one user may look.
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)  # noqa: S103
         path = Path(folder) / "x"
