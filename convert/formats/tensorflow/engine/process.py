@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import weakref
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,27 +63,27 @@ class _Process:
         if not sys.executable:
             raise UnsupportedError("TensorFlow cannot be started: where is this Python's program?")
         try:
-            self._printed = tempfile.TemporaryFile()  # noqa: SIM115 - closed in end()
-            # Not its standard output: what Python runs at its start may print there.
-            answers, for_answers = os.pipe()
-            self._answers = os.fdopen(answers, "rb")
-            # Nothing is written here; it tells the worker how long this process lives.
-            for_lifeline, lifeline = os.pipe()
-            self._lifeline = os.fdopen(lifeline, "wb")
-            theirs = for_answers, for_lifeline
-            try:
+            with ExitStack() as theirs, ExitStack() as ours:
+                self._printed = ours.enter_context(tempfile.TemporaryFile())
+                # Not its standard output: what Python runs at its start may print there.
+                answers, for_answers = os.pipe()
+                self._answers = ours.enter_context(os.fdopen(answers, "rb"))
+                theirs.callback(os.close, for_answers)
+                # Nothing is written here; it tells the worker how long this process lives.
+                for_lifeline, lifeline = os.pipe()
+                self._lifeline = ours.enter_context(os.fdopen(lifeline, "wb"))
+                theirs.callback(os.close, for_lifeline)
+                descriptors = for_answers, for_lifeline
                 self._popen = subprocess.Popen(  # noqa: S603 - our own program
                     # -P: the worker's folder is no place to import from.
-                    [sys.executable, "-P", "-W", "ignore", str(_WORKER), *map(str, theirs)],
+                    [sys.executable, "-P", "-W", "ignore", str(_WORKER), *map(str, descriptors)],
                     stdin=subprocess.PIPE,
                     stdout=self._printed,
                     stderr=self._printed,
-                    pass_fds=theirs,
+                    pass_fds=descriptors,
                     env=environment,
                 )
-            finally:
-                os.close(for_answers)
-                os.close(for_lifeline)
+                ours.pop_all()  # closed in end()
         except OSError as error:
             raise UnsupportedError(f"TensorFlow cannot be started: {error}") from None
         assert self._popen.stdin is not None  # noqa: S101 - Popen was told to make it
