@@ -60,7 +60,7 @@ def test_every_dtype_has_the_same_bytes(tf: ModuleType, tmp_path: Path, dtype: s
 
 
 def test_scalars_and_empty_tensors_have_the_same_bytes(tf: ModuleType, tmp_path: Path) -> None:
-    arrays = {
+    arrays: dict[str, Array] = {
         "a": np.array(3.5, np.float32),
         "b": np.zeros((0, 4), np.float32),
         "b/c": np.zeros((300, 0, 70_000), np.int64),
