@@ -19,10 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
     from types import ModuleType
+    from typing import Literal
 
     from support.tf_writers import Array, Writer
 
-TARGETS = {"out.npz": "npz", "out.safetensors": "safetensors", "out.h5": "hdf5", "out": "hf"}
+TARGETS: dict[str, Literal["npz", "safetensors", "hdf5", "hf"]] = {
+    "out.npz": "npz",
+    "out.safetensors": "safetensors",
+    "out.h5": "hdf5",
+    "out": "hf",
+}
 
 
 def write(tf: ModuleType, writer: Writer, tmp_path: Path) -> Path:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from support import bundles, raws
+from support.tf_trainers import build_modules, graph_arrays, save_session
+from support.tf_writers import save
 
 import gpt2_convert
 
@@ -22,42 +24,15 @@ VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 SCOPES = ["policy", "ref_policy"]
 
 
-def digest_of(arrays: Mapping[str, Array], folder: Path) -> str:
+ONE_LAYER = {**bundles.TINY, "n_layer": 1}
+"""TensorFlow takes its time for each variable that is trained."""
+
+
+def digest_of(
+    arrays: Mapping[str, Array], folder: Path, sizes: Mapping[str, int] = bundles.TINY
+) -> str:
     """The digest of a plain checkpoint with these weights, under TensorFlow's names."""
-    return gpt2_convert.digest(bundles.write_gpt2(folder, arrays=arrays)).sha256
-
-
-def save_session(
-    tf: ModuleType, prefix: Path, models: Iterable[str], around: str, optimizer: str
-) -> None:
-    """Train models in these scopes for no step, and save all variables, as TF1 programs do."""
-    v1 = tf.compat.v1
-    optimizers = {
-        "two Adams": lambda: v1.train.AdamOptimizer(),
-        "Adam": lambda: v1.train.AdamOptimizer(),
-        "adam": lambda: v1.train.AdamOptimizer(name="adam"),
-        "Momentum": lambda: v1.train.MomentumOptimizer(0.1, 0.9),
-        "RMSProp": lambda: v1.train.RMSPropOptimizer(0.1, centered=True),
-        "Adagrad": lambda: v1.train.AdagradOptimizer(0.1),
-        "ProximalAdagrad": lambda: v1.train.ProximalAdagradOptimizer(0.1),
-        "AdagradDA": lambda: v1.train.AdagradDAOptimizer(0.1, step),
-        "Adadelta": lambda: v1.train.AdadeltaOptimizer(),
-        "Ftrl": lambda: v1.train.FtrlOptimizer(0.1),
-    }
-    with tf.Graph().as_default(), v1.Session() as session:
-        variables = [
-            v1.get_variable(scope + name, initializer=array, use_resource=True)
-            for seed, scope in enumerate(models)
-            for name, array in bundles.gpt2_arrays(seed=seed).items()
-        ]
-        with v1.variable_scope(around):
-            step = v1.train.get_or_create_global_step()
-            loss = tf.add_n([tf.reduce_sum(each * each) for each in variables])
-            for _ in range(2 if optimizer.startswith("two") else 1):
-                optimizers[optimizer]().minimize(loss, step, variables)
-        tf.train.ExponentialMovingAverage(0.9).apply(variables)
-        session.run(v1.global_variables_initializer())
-        v1.train.Saver().save(session, str(prefix))
+    return gpt2_convert.digest(bundles.write_gpt2(folder, sizes, arrays=arrays)).sha256
 
 
 @pytest.mark.parametrize(
@@ -80,19 +55,31 @@ def test_every_optimizer_s_state_is_dropped_for_a_reason(
     optimizer: str, around: str, tf: ModuleType, tmp_path: Path
 ) -> None:
     prefix = tmp_path / "model.ckpt"
-    save_session(tf, prefix, [""], around, optimizer)
+    save_session(tf, prefix, [""], around, optimizer, ONE_LAYER)
     report = gpt2_convert.convert(prefix, tmp_path / "out.npz", digest=True)
     assert report.digests is not None
-    assert report.digests.sha256 == digest_of(bundles.gpt2_arrays(), tmp_path / "plain")
+    assert report.digests.sha256 == digest_of(
+        bundles.gpt2_arrays(ONE_LAYER), tmp_path / "plain", ONE_LAYER
+    )
     stored = {name for name, _ in tf.train.list_variables(str(prefix))}
-    assert {drop.source_name for drop in report.dropped} == stored - bundles.gpt2_shapes().keys()
-    assert len(report.dropped) >= 2 * len(bundles.gpt2_shapes()) + 1
+    weights = bundles.gpt2_shapes(ONE_LAYER)
+    assert {drop.source_name for drop in report.dropped} == stored - weights.keys()
+    assert len(report.dropped) >= 2 * len(weights) + 1
     assert all(drop.reason for drop in report.dropped)
 
 
-def test_one_of_two_models_is_converted_with_its_scope(tf: ModuleType, tmp_path: Path) -> None:
-    prefix = tmp_path / "model.ckpt"
+@pytest.fixture(scope="module")
+def two_models(tf: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The prefix of a checkpoint of two models in scopes, with what trains them."""
+    prefix = tmp_path_factory.mktemp("two") / "model.ckpt"
     save_session(tf, prefix, ["policy/", "ref_policy/"], "ppo", "adam")
+    return prefix
+
+
+def test_one_of_two_models_is_converted_with_its_scope(
+    tf: ModuleType, two_models: Path, tmp_path: Path
+) -> None:
+    prefix = two_models
     with pytest.raises(gpt2_convert.SchemaError, match="'policy/', 'ref_policy/'; choose one"):
         gpt2_convert.convert(prefix, tmp_path / "none.npz")
     for seed, scope in enumerate(SCOPES):
@@ -120,27 +107,18 @@ def test_one_of_two_models_is_converted_with_its_scope(tf: ModuleType, tmp_path:
         )
 
 
-def test_a_checkpoint_of_several_models_is_listed_as_it_is(tf: ModuleType, tmp_path: Path) -> None:
-    prefix = tmp_path / "model.ckpt"
-    save_session(tf, prefix, ["policy/", "ref_policy/"], "ppo", "adam")
+def test_a_checkpoint_of_several_models_is_listed_as_it_is(
+    tf: ModuleType, two_models: Path
+) -> None:
+    prefix = two_models
     report = gpt2_convert.inspect(prefix)
     assert report.checkpoint is None
     assert report.not_gpt2 is not None
-    assert "'policy/', 'ref_policy/'; choose one with --scope" in report.not_gpt2
+    assert "'policy/', 'ref_policy/'; choose one with scope=..." in report.not_gpt2
     stored = [name for name, _ in tf.train.list_variables(str(prefix))]
     assert [tensor.name for tensor in report.tensors] == sorted(stored)
     chosen = gpt2_convert.inspect(prefix, scope="policy")
     assert [tensor.name for tensor in chosen.tensors] == list(raws.canonical())
-
-
-def save_tensors(tf: ModuleType, prefix: Path, arrays: Mapping[str, Array]) -> Path:
-    tf.raw_ops.SaveV2(
-        prefix=str(prefix),
-        tensor_names=list(arrays),
-        shape_and_slices=[""] * len(arrays),
-        tensors=[tf.constant(array) for array in arrays.values()],
-    )
-    return prefix
 
 
 # As BERT's, Grover's, tensor2tensor's and NVIDIA's optimizers write them.
@@ -173,7 +151,7 @@ def test_slots_of_other_optimizers_are_dropped_too(
     if trainer == "Grover":
         for end, axis in (("r", 0), ("c", 1)):
             left[f"{scope}model/wte/adafactor_v{end}"] = np.ones(weights["model/wte"].shape[axis])
-    prefix = save_tensors(tf, tmp_path / "model.ckpt", {**saved, **left})
+    prefix = save(tf, tmp_path / "model.ckpt", {**saved, **left})
     report = gpt2_convert.convert(prefix, tmp_path / "out.h5", digest=True)
     assert report.digests is not None
     assert report.digests.sha256 == digest_of(weights, tmp_path / "plain")
@@ -182,41 +160,14 @@ def test_slots_of_other_optimizers_are_dropped_too(
 
 def test_averages_alone_are_no_model(tf: ModuleType, tmp_path: Path) -> None:
     shadows = {f"{key}/ExponentialMovingAverage": a for key, a in bundles.gpt2_arrays().items()}
-    prefix = save_tensors(tf, tmp_path / "model.ckpt", shadows)
+    prefix = save(tf, tmp_path / "model.ckpt", shadows)
     with pytest.raises(gpt2_convert.SchemaError, match=r"none of its 40 tensors is in gpt2\.toml"):
         gpt2_convert.open(prefix)
     one = {"model/wte": bundles.gpt2_arrays()["model/wte"]}
     del shadows["model/wte/ExponentialMovingAverage"]
-    prefix = save_tensors(tf, tmp_path / "other.ckpt", {**shadows, **one})
+    prefix = save(tf, tmp_path / "other.ckpt", {**shadows, **one})
     with pytest.raises(gpt2_convert.SchemaError, match=r"is missing|would be 0"):
         gpt2_convert.open(prefix)
-
-
-def build_modules(tf: ModuleType, arrays: Mapping[str, Array]) -> Any:  # noqa: ANN401
-    """A tree of tf.Module whose attributes, and lists of them, are the parts of the names."""
-    root = tf.Module()
-    for name, array in arrays.items():
-        *folders, leaf = name.split("/")
-        place = root
-        for folder, following in zip(folders, [*folders[1:], leaf], strict=False):
-            if isinstance(place, list):
-                while len(place) <= int(folder):
-                    place.append(tf.Module())
-                place = place[int(folder)]
-                continue
-            if not hasattr(place, folder):
-                setattr(place, folder, [] if following.isdigit() else tf.Module())
-            place = getattr(place, folder)
-        setattr(place, leaf, tf.Variable(array))
-    return root
-
-
-def graph_arrays(seed: int = 0) -> dict[str, Array]:
-    """The weights under the attributes of the canonical tree."""
-    return {
-        name.replace("[", "/").replace("]", "").replace(".", "/"): array
-        for name, array in raws.canonical(seed=seed).items()
-    }
 
 
 TRANSFORMERS = {"2019": ("wte/weight", "wpe/embeddings"), "2021": ("wte/weight", "wpe"),
