@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import tracemalloc
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,22 +9,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import bundles, contracts
-from support.contracts import contents, contents_of, find_tensor
-from support.measure import measure
+from support.contracts import contents, contents_of
 from support.tf_writers import UNREADABLE, WHOLE, cut, grid, load, save, save_slices, spec
+from support.tilings import HALVES, numbers, tilings, write_tiling
 
 import gpt2_convert
 from gpt2_convert import (
-    ChecksumError,
     FormatError,
     Gpt2ConvertError,
-    SourceNotFoundError,
     UnsupportedError,
 )
 from gpt2_convert.formats.opening import open_raw
-from gpt2_convert.formats.tensorflow import assembly
-from gpt2_convert.formats.tensorflow.shards import Cursor
-from gpt2_convert.io.source import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,13 +28,6 @@ if TYPE_CHECKING:
 
     from support.bundles import Extents
     from support.contracts import Array
-
-HALVES: tuple[Extents, ...] = (((0, 2), WHOLE), ((2, 2), WHOLE))
-
-
-def numbers(*shape: int, dtype: str = "float32") -> Array:
-    highest = 2 if dtype == "bool" else 100
-    return np.random.default_rng(len(shape)).integers(0, highest, shape).astype(dtype)
 
 
 class TestPartitioned(contracts.ChecksumContract):
@@ -169,79 +154,7 @@ def test_slices_saved_by_several_workers_and_merged_are_read(
 # Any tiling of any shape.
 
 
-@st.composite
-def tilings(draw: st.DrawFn) -> tuple[tuple[int, ...], list[Extents]]:
-    """Boxes cut in two, again and again, or into a pinwheel, which no straight cut divides."""
-    shape = tuple(draw(st.lists(st.integers(1, 9), min_size=1, max_size=4)))
-    boxes: list[Extents] = [tuple((0, dim) for dim in shape)]
-    for _ in range(draw(st.integers(0, 8))):
-        box = boxes.pop(draw(st.integers(0, len(boxes) - 1)))
-        wide = [axis for axis, (_, length) in enumerate(box) if length > 2]
-        long = [axis for axis, (_, length) in enumerate(box) if length > 1]
-        if len(wide) > 1 and draw(st.booleans()):
-            one, other = draw(st.permutations(wide))[:2]
-            (a, m), (b, n) = box[one], box[other]
-            i = draw(st.integers(1, m - 2))
-            j = draw(st.integers(i + 1, m - 1))
-            k = draw(st.integers(1, n - 2))
-            q = draw(st.integers(k + 1, n - 1))
-            for first, second in (
-                ((a, i), (b, q)), ((a, j), (b + q, n - q)), ((a + i, m - i), (b, k)),
-                ((a + j, m - j), (b + k, n - k)), ((a + i, j - i), (b + k, q - k)),
-            ):  # fmt: skip
-                new = list(box)
-                new[one], new[other] = first, second
-                boxes.append(tuple(new))
-        elif long:
-            axis = draw(st.sampled_from(long))
-            start, length = box[axis]
-            at = draw(st.integers(1, length - 1))
-            boxes += (
-                (*box[:axis], span, *box[axis + 1 :])
-                for span in ((start, at), (start + at, length - at))
-            )
-        else:
-            boxes.append(box)
-    return shape, draw(st.permutations(boxes))
-
-
-def write_tiling(
-    folder: Path, array: Array, slices: list[Extents], shards: int = 1
-) -> tuple[bundles.Bundle, Path]:
-    bundle = bundles.Bundle(shards=[bytearray() for _ in range(shards)])
-    bundle.add_slices("w", array, slices)
-    return bundle, bundle.write(folder / "m")
-
-
-@settings(
-    derandomize=True,
-    deadline=None,
-    max_examples=200,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(
-    tiling=tilings(),
-    dtype=st.sampled_from(["uint8", "float16", "float32", "float64", "complex128"]),
-    shards=st.integers(1, 3),
-    run=st.sampled_from([16, 40, 100, assembly.RUN]),
-)
-def test_any_tiling_of_any_shape_is_put_together_again(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    tiling: tuple[tuple[int, ...], list[Extents]],
-    dtype: str,
-    shards: int,
-    run: int,
-) -> None:
-    shape, slices = tiling
-    array = np.arange(np.prod(shape)).reshape(shape).astype(dtype)
-    _, prefix = write_tiling(tmp_path, array, slices, shards)
-    monkeypatch.setattr(assembly, "RUN", run)
-    assert contents(prefix) == contents_of({"w": array})
-    for file in tmp_path.iterdir():
-        file.unlink()
-
-
+@pytest.mark.slow
 @settings(
     derandomize=True,
     deadline=None,
@@ -255,13 +168,9 @@ def test_a_tiling_with_a_box_elsewhere_is_refused(
     shape, slices = tiling
     array = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
     moved = data.draw(st.integers(0, len(slices) - 1))
+    starts = [data.draw(st.integers(0, dim - 1)) for dim in shape]
     box = tuple(
-        data.draw(
-            st.integers(0, dim - 1).flatmap(
-                lambda at, dim=dim: st.tuples(st.just(at), st.integers(1, dim - at))
-            )
-        )
-        for dim in shape
+        (at, data.draw(st.integers(1, dim - at))) for at, dim in zip(starts, shape, strict=True)
     )
     covered = np.zeros(shape, int)
     slices = [*slices[:moved], box, *slices[moved + 1 :]]
@@ -273,59 +182,6 @@ def test_a_tiling_with_a_box_elsewhere_is_refused(
     else:
         with pytest.raises(FormatError, match=r"slices|stands twice"):
             contents(prefix)
-
-
-def test_a_large_tensor_is_cut_into_chunks_like_any_other(tmp_path: Path) -> None:
-    array = numbers(1_500, 1_001)
-    _, prefix = write_tiling(tmp_path, array, grid(array.shape, [[700], [300, 301]]))
-    with open_raw(prefix) as raw:
-        chunks = list(raw.tensors[0].chunks())
-    data = array.tobytes()
-    assert chunks == [data[start : start + CHUNK] for start in range(0, len(data), CHUNK)]
-
-
-def test_thousands_of_columns_of_one_element_are_read(tmp_path: Path) -> None:
-    array = numbers(300, 20_000)
-    edges = [[], list(range(1, 20_000))]
-    _, prefix = write_tiling(tmp_path, array, grid(array.shape, edges))
-    with open_raw(prefix) as raw:
-        np.testing.assert_array_equal(raw.tensors[0].array(), array)
-
-
-def test_a_column_cut_into_rows_does_not_multiply_the_reads_of_the_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    array = numbers(200, 200)
-    cells = [((row, 1), (0, 1)) for row in range(200)]
-    slices = [*cells, *((WHOLE, (column, 1)) for column in range(1, 200))]
-    _, prefix = write_tiling(tmp_path, array, slices)
-    sizes: list[int] = []
-    read = Cursor.read
-
-    def count(cursor: Cursor, size: int) -> bytes:
-        sizes.append(size)
-        return read(cursor, size)
-
-    monkeypatch.setattr(Cursor, "read", count)
-    with open_raw(prefix) as raw:
-        np.testing.assert_array_equal(raw.tensors[0].array(), array)
-    assert sorted(sizes) == [4] * 200 + [800] * 199
-
-
-def test_the_checksum_error_of_a_slice_comes_after_all_chunks_and_names_the_slice(
-    tmp_path: Path,
-) -> None:
-    array = numbers(1_200, 500)
-    bundle, prefix = write_tiling(tmp_path, array, grid(array.shape, [[], [200, 350]]))
-    entry = bundle.slices[bundles.slice_key("w", (WHOLE, (200, 150)))]
-    data = tmp_path / "m.data-00000-of-00001"
-    contracts.flip_bit(data, 8 * entry.offset)
-    found: list[bytes] = []
-    with open_raw(prefix) as raw, pytest.raises(ChecksumError) as caught:
-        found.extend(raw.tensors[0].chunks())
-    assert str(caught.value).startswith(f"{data}: 'w' [0:1200, 200:350]: crc32c ")
-    damaged = np.frombuffer(b"".join(found), np.float32).reshape(array.shape)
-    assert np.argwhere(damaged != array).tolist() == [[0, 200]]
 
 
 # Contradictions.
@@ -424,51 +280,6 @@ def test_slices_that_contradict_each_other_are_refused(tmp_path: Path, change: s
     assert contents(changed(tmp_path / "right", "nothing")) == contents_of({"w": numbers(4, 3)})
 
 
-def test_a_truncation_names_the_first_slice_that_is_cut_off(tmp_path: Path) -> None:
-    array = numbers(100, 6)
-    _, prefix = write_tiling(tmp_path, array, grid((100, 6), [[], [2, 4]]))
-    data = tmp_path / "m.data-00000-of-00001"
-    os.truncate(data, 1_000)
-    with open_raw(prefix) as raw:
-        (fault,) = raw.faults
-        assert str(fault).startswith(
-            f"{data}: truncated: 'w' [0:100, 2:4] needs bytes 800 to 1,600"
-        )
-        with pytest.raises(FormatError, match="truncated: 'w'"):
-            next(raw.tensors[0].chunks())
-
-
-def test_slices_of_exabytes_are_refused_before_memory_is_asked_for(tmp_path: Path) -> None:
-    bundle, prefix = write_tiling(tmp_path, numbers(2, 2), [((0, 1), WHOLE), ((1, 1), WHOLE)])
-    bundle.slices.clear()
-    for start in (0, 1 << 30):
-        extents = ((start, 1 << 30), (0, -1))
-        entry = bundles.Entry(1, (1 << 30, 1 << 30), 1 << 62, bytes(4))
-        bundle.slices[bundles.slice_key("w", extents)] = entry
-    spans = [((0, 1 << 30), (0, -1)), ((1 << 30, 1 << 30), (0, -1))]
-    whole = bundle.entries["w"]
-    whole.shape = (1 << 31, 1 << 30)
-    whole.extra = b"".join(bundles.proto_bytes(7, bundles.slice_proto(each)) for each in spans)
-    bundle.write(prefix)
-    with open_raw(prefix) as raw:
-        (tensor,) = raw.tensors
-        assert (tensor.shape, tensor.nbytes) == ((1 << 31, 1 << 30), 1 << 63)
-        for read in (tensor.array, lambda: next(tensor.chunks())):
-            with pytest.raises(FormatError, match=r"truncated: 'w' \[0:1073741824, 0:1073741824\]"):
-                read()
-
-
-def test_a_missing_shard_is_a_fault_and_nothing_is_read(tmp_path: Path) -> None:
-    _, prefix = write_tiling(tmp_path, numbers(4, 3), list(HALVES), shards=2)
-    (tmp_path / "m.data-00001-of-00002").unlink()
-    with open_raw(prefix) as raw:
-        (fault,) = raw.faults
-        assert isinstance(fault, SourceNotFoundError)
-        assert [file.nbytes for file in raw.files][2] is None
-        with pytest.raises(SourceNotFoundError, match=r"00001-of-00002: missing: 'w' \[2:4, 0:3\]"):
-            next(raw.tensors[0].chunks())
-
-
 def test_names_with_the_bytes_that_the_code_escapes_are_found(tmp_path: Path) -> None:
     array = numbers(4, 3)
     names = [b"a\0b", b"\xff\0\xff", b"\xc3\xa4"]
@@ -506,6 +317,7 @@ def test_slices_of_strings_are_listed_but_not_read(tf: ModuleType, tmp_path: Pat
             next(tensor.chunks())
 
 
+@pytest.mark.slow
 @settings(
     derandomize=True,
     deadline=None,
@@ -543,65 +355,3 @@ def test_no_change_of_an_entry_of_slices_raises_anything_but_our_errors(
         # What is still called w is still w: its bytes have a checksum each.
         assert "w" not in found or found["w"][1] != (4, 6) or found["w"][2] == array.tobytes()
     assert "\n" not in message
-
-
-# Memory.
-
-READ = """
-import sys
-from gpt2_convert.formats.detect import open_raw
-with open_raw(sys.argv[1]) as raw:
-    print(sum(len(chunk) for tensor in raw.tensors for chunk in tensor.chunks()))
-"""
-
-
-@pytest.mark.parametrize("axis", [0, 1])
-def test_a_partitioned_tensor_of_300_mb_is_read_in_bounded_memory(
-    tmp_path: Path, axis: int
-) -> None:
-    shape = (97_656, 768)
-    slices = grid(shape, [[24_414, 50_000] if axis == 0 else [], [1, 256, 512] if axis else []])
-    bundle = bundles.Bundle()
-    bundle.entries["w"] = bundles.Entry(
-        dtype=1,
-        shape=shape,
-        size=0,
-        crc32c=b"",
-        extra=b"".join(bundles.proto_bytes(7, bundles.slice_proto(each)) for each in slices),
-    )
-    prefix = bundle.write(tmp_path / "m")
-    with open(tmp_path / "m.data-00000-of-00001", "wb") as file:
-        for extents in slices:
-            part = tuple(
-                dim if length == -1 else length
-                for (_, length), dim in zip(extents, shape, strict=True)
-            )
-            data = np.random.default_rng(0).bytes(4 * part[0] * part[1])
-            bundle.slices[bundles.slice_key("w", extents)] = bundles.Entry(
-                1, part, len(data), bundles.masked_crc(data), offset=file.tell()
-            )
-            file.write(data)
-    (tmp_path / "m.index").write_bytes(bundles.encode_table(bundle.records()))
-    done = measure([sys.executable, "-c", READ, prefix], tmp_path)
-    assert done.code == 0, done.stderr
-    assert int(done.stdout) == 4 * 97_656 * 768 > 299_000_000
-    assert done.peak <= 100_000_000
-
-
-def test_what_is_held_does_not_grow_with_the_number_of_slices(tmp_path: Path) -> None:
-    array = numbers(1_000, 8_000)
-    peaks = []
-    for columns in (2, 4_000):
-        edges = list(range(8_000 // columns, 8_000, 8_000 // columns))
-        _, prefix = write_tiling(tmp_path, array, grid(array.shape, [[], edges]))
-        with open_raw(prefix) as raw:
-            chunks = find_tensor(raw, "w").chunks()
-            next(chunks)
-            tracemalloc.start()
-            try:
-                for _ in chunks:
-                    pass
-                peaks.append(tracemalloc.get_traced_memory()[1])
-            finally:
-                tracemalloc.stop()
-    assert max(peaks) < 6 * assembly.RUN

@@ -103,7 +103,13 @@ def test_strings_written_by_hand_are_those_of_tensorflow(
 
 
 @pytest.mark.parametrize(
-    ("count", "length"), [(1, 3 * CHUNK), (CHUNK + 5, 0), (200_000, 9), (3, CHUNK - 6)]
+    ("count", "length"),
+    [
+        (1, 3 * CHUNK),
+        pytest.param(CHUNK + 5, 0, marks=pytest.mark.slow),
+        (200_000, 9),
+        (3, CHUNK - 6),
+    ],
 )
 def test_chunks_are_what_is_stored_in_pieces_of_a_chunk(
     tmp_path: Path, count: int, length: int
@@ -128,7 +134,7 @@ def test_any_strings_read_back(tmp_path: Path, strings: list[bytes]) -> None:
 
 
 def test_every_flipped_bit_is_an_error(tmp_path: Path) -> None:
-    write(tmp_path, [b"ab", b"", b"hello", b"l" * 200])
+    write(tmp_path, [b"ab", b"", b"hello", b"l" * 130])
     kinds = set()
     for bit in range(8 * (tmp_path / DATA).stat().st_size):
         flip_bit(tmp_path / DATA, bit)
@@ -235,7 +241,11 @@ def test_a_length_of_4_gib_and_more_counts_as_a_longer_number(length: int, code:
         list(read_strings(wrong, 1, "little"))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("strings", [[b"x" * (40 << 20)], [b""] * (1 << 20)])
+@pytest.mark.parametrize(
+    "strings",
+    [[b"x" * (40 << 20)], pytest.param([b""] * (1 << 20), marks=pytest.mark.slow)],
+    ids=["long", "many"],
+)
 def test_what_is_held_does_not_grow_with_the_tensor(tmp_path: Path, strings: list[bytes]) -> None:
     write(tmp_path, strings)
     with open_raw(tmp_path) as raw:

@@ -1,18 +1,19 @@
-"""The table file and the wire format, byte by byte; LevelDB's and protobuf's own papers say how."""
+"""The table file, byte by byte; LevelDB's own papers say how."""
 
 from __future__ import annotations
 
 import struct
 from typing import TYPE_CHECKING
 
+import cramjam
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import bundles
+from support.tables import MAGIC, assemble, block, entry, trailer
 
 from gpt2_convert import ChecksumError, FormatError, Gpt2ConvertError
 from gpt2_convert.formats.tensorflow import table
-from gpt2_convert.formats.tensorflow.wire import read_fields, read_varint, signed
 from gpt2_convert.io.source import SourceFile
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 Records = list[tuple[bytes, bytes]]
 
-MAGIC = bytes.fromhex("57 fb 80 8b 24 75 47 db")
 
 # As TensorFlow 2.21 wrote it: the header, and one float32 scalar called "a".
 WRITTEN_BY_TENSORFLOW = bytes.fromhex(
@@ -28,44 +28,6 @@ WRITTEN_BY_TENSORFLOW = bytes.fromhex(
     "00 01 0b 61  08 01 12 00 28 04 35 ef d6 82 c3"  # shares 0, adds 1 ("a"), value of 11
     "00 00 00 00  01 00 00 00"  # one restart, at byte 0
 )
-
-
-def trailer(block: bytes, kind: int = 0) -> bytes:
-    return bundles.trailer(block, kind)
-
-
-def block(entries: bytes, *restarts: int) -> bytes:
-    numbers = [*restarts, len(restarts)]
-    return entries + b"".join(struct.pack("<I", number) for number in numbers)
-
-
-def entry(shared: int, suffix: bytes, value: bytes = b"") -> bytes:
-    return bytes([shared, len(suffix), len(value)]) + suffix + value
-
-
-def assemble(
-    data: bytes | list[bytes],
-    *,
-    kind: int = 0,
-    bounds: list[bytes] | None = None,
-    index: bytes | None = None,
-    magic: bytes = MAGIC,
-) -> bytes:
-    """A table file of the given data blocks, with everything around them right."""
-    blocks = [data] if isinstance(data, bytes) else data
-    out, handles = b"", []
-    for one in blocks:
-        handles.append(bundles.varint(len(out)) + bundles.varint(len(one)))
-        out += one + trailer(one, kind)
-    meta = bundles.varint(len(out)) + b"\x08"
-    out += bytes(4) + b"\1\0\0\0" + trailer(bytes(4) + b"\1\0\0\0")
-    if index is None:
-        keys = bounds or [bytes([0xF0 + number]) for number in range(len(blocks))]
-        entries = [entry(0, key, handle) for key, handle in zip(keys, handles, strict=True)]
-        starts = [sum(map(len, entries[:number])) for number in range(len(entries))]
-        index = block(b"".join(entries), *starts)
-    footer = meta + bundles.varint(len(out)) + bundles.varint(len(index))
-    return out + index + trailer(index) + footer.ljust(40, b"\0") + magic
 
 
 @pytest.fixture
@@ -408,7 +370,7 @@ def test_what_a_block_decompresses_to_has_the_same_limit(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = block(entry(0, b"a", bytes(100)), 0)
-    stream = bytes(bundles.cramjam.snappy.compress_raw(plain))
+    stream = bytes(cramjam.snappy.compress_raw(plain))
     monkeypatch.setattr(table, "MAX_BLOCK", len(plain))
     assert len(read(path, assemble(stream, kind=1))) == 1
     monkeypatch.setattr(table, "MAX_BLOCK", len(plain) - 1)
@@ -488,6 +450,7 @@ def test_any_table_reads_back(
     assert read(path, whole) == expected
 
 
+@pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=300)
 @given(data=st.data())
 def test_no_block_raises_anything_but_our_errors_even_with_a_right_checksum(
@@ -513,101 +476,3 @@ def test_no_block_raises_anything_but_our_errors_even_with_a_right_checksum(
         message = ""
         assert [key for key, _ in records] == sorted({key for key, _ in records})
     assert "\n" not in message
-
-
-# The wire format.
-
-
-@pytest.mark.parametrize(
-    ("data", "value"),
-    [
-        (b"\0", 0), (b"\x01", 1), (b"\x7f", 127), (b"\x80\x01", 128), (b"\x96\x01", 150),
-        (b"\xff\xff\xff\xff\x0f", 0xFFFFFFFF), (b"\xff" * 9 + b"\x01", (1 << 64) - 1),
-        (b"\x80" * 9 + b"\x01", 1 << 63), (b"\x81\x00", 1),
-    ],
-)  # fmt: skip
-def test_varints_are_seven_bits_a_byte_lowest_first(data: bytes, value: int) -> None:
-    assert read_varint(data + b"rest", 0, "x") == (value, len(data))
-    assert read_varint(b"before" + data, 6, "x") == (value, 6 + len(data))
-
-
-@pytest.mark.parametrize(
-    ("data", "says"),
-    [
-        (b"", "runs past the end at byte 0"),
-        (b"\x80", "runs past the end at byte 1"),
-        (b"\xff" * 9, "runs past the end at byte 9"),
-        (b"\x80" * 9 + b"\x02", "longer than 64 bits"),
-        (b"\x80" * 10 + b"\x01", "longer than 64 bits"),
-        (b"\xff" * 100, "longer than 64 bits"),
-    ],
-)
-def test_varints_that_end_too_late_or_never_are_refused(data: bytes, says: str) -> None:
-    with pytest.raises(FormatError, match=says):
-        read_varint(data, 0, "x")
-
-
-def test_signed_numbers_are_twos_complement() -> None:
-    numbers = {0: 0, 1: 1, (1 << 63) - 1: (1 << 63) - 1, 1 << 63: -(1 << 63), (1 << 64) - 1: -1}
-    assert {value: signed(value) for value in numbers} == numbers
-
-
-def test_fields_of_every_wire_type_are_read_in_order() -> None:
-    message = bytes.fromhex(
-        "08 96 01"  # 1, varint
-        "12 07 74 65 73 74 69 6e 67"  # 2, bytes: "testing"
-        "1d 01 00 00 80"  # 3, fixed32
-        "21 01 00 00 00 00 00 00 80"  # 4, fixed64
-        "08 01"  # 1 again
-        "f8 ff ff ff 0f 00"  # 536,870,911, the largest number a field can have
-    )
-    fields = list(read_fields(message, "x"))
-    assert [(field.number, field.wire_type) for field in fields] == [
-        (1, 0), (2, 2), (3, 5), (4, 1), (1, 0), (536_870_911, 0),
-    ]  # fmt: skip
-    assert fields[0].integer() == 150
-    assert fields[1].message() == b"testing"
-    assert fields[2].fixed32() == 0x80000001
-    assert fields[4].integer() == 1
-
-
-@pytest.mark.parametrize(
-    ("message", "says"),
-    [
-        ("08", "a varint runs past the end"),
-        ("80", "a varint runs past the end"),
-        ("12 05 61 62 63 64", "field 2 of 5 bytes runs past the end at 6"),
-        ("12 ff ff ff ff ff ff ff ff ff 01", "bytes runs past the end"),
-        ("1d 00 00 00", "field 3 of 4 bytes runs past the end at 4"),
-        ("21 00 00 00 00 00 00 00", "field 4 of 8 bytes runs past the end at 8"),
-        ("0b", "field 1 has the unknown wire type 3"),
-        ("0c", "field 1 has the unknown wire type 4"),
-        ("0e 00", "field 1 has the unknown wire type 6"),
-        ("0f 00", "field 1 has the unknown wire type 7"),
-        ("00 00", "field number 0 is out of range"),
-        ("80 80 80 80 10 00", "field number 536,870,912 is out of range"),
-    ],
-)
-def test_a_broken_message_is_refused(message: str, says: str) -> None:
-    with pytest.raises(FormatError, match=f"^somewhere: .*{says}"):
-        list(read_fields(bytes.fromhex(message), "somewhere"))
-
-
-@pytest.mark.parametrize(
-    ("message", "right"),
-    [
-        ("08 01", "varint"),
-        ("11" + "00" * 8, "fixed64"),
-        ("1a 00", "bytes"),
-        ("25" + "00" * 4, "fixed32"),
-    ],
-)
-def test_a_value_of_another_wire_type_is_refused(message: str, right: str) -> None:
-    (field,) = read_fields(bytes.fromhex(message), "somewhere")
-    readings = {"varint": field.integer, "fixed32": field.fixed32, "bytes": field.message}
-    for expected, reading in readings.items():
-        if expected == right:
-            reading()
-        else:
-            with pytest.raises(FormatError, match=f"{expected} expected, found {right}"):
-                reading()
