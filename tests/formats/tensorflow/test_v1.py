@@ -141,7 +141,7 @@ def test_a_table_whose_first_entry_is_metadata_is_v1(tmp_path: Path) -> None:
         "a footer alone": WHOLE[-48:],
         "no entries": 2 * EMPTY_BLOCK + bytes([0, 8, 13, 8]).ljust(40, b"\0") + WHOLE[-8:],
         "a bundle's index": bundles.encode_table([(b"", bundles.header())]),
-        "a first key that is not empty": bundles.encode_table([(b"a", saved_slices(b"a", (2,)))]),
+        "a first key that is not empty": bundles.encode_table([(b"\n", saved_slices(b"a", (2,)))]),
         "an empty first value": bundles.encode_table([(b"", b""), (b"b", b"")]),
         "data first": bundles.encode_table([(b"", bundles.proto_bytes(2, b"x"))]),
         "a compressed block": bundles.encode_table([(b"", saved_slices(b"a", (2,)))], snappy=True),
@@ -155,7 +155,13 @@ def test_anything_else_is_no_v1_and_no_error(tmp_path: Path, data: tuple[str, by
     assert not v1.is_v1(path)
 
 
-def test_what_is_no_file_is_no_v1_and_is_not_opened(tmp_path: Path) -> None:
+def test_what_is_no_file_is_no_v1_and_is_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise AssertionError(f"{path} was opened")
+
+    monkeypatch.setattr(v1, "SourceFile", refuse)
     path = tmp_path / "m"
     assert not v1.is_v1(path)
     path.mkdir()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 ARRAYS: dict[str, Array] = {
     "\u00e4": np.array([True, False]),
+    "B": np.array([1, 2], np.uint8),
     "b": np.arange(24, dtype=np.int16).reshape(2, 3, 4),
     "a/z": np.asfortranarray(np.arange(6, dtype=np.float32).reshape(2, 3)),
     "a": np.array(1.5),
@@ -68,6 +69,7 @@ def pieces(server: Server, number: int, name: str, size: int) -> Iterator[bytes]
 
 def test_tensors_are_listed_in_the_order_of_their_bytes(server: Server, path: Path) -> None:
     assert open_checkpoint(server, path)["tensors"] == [
+        ["B", "uint8", [2]],
         ["a", "float64", []],
         ["a/z", "float32", [2, 3]],
         ["b", "int16", [2, 3, 4]],
@@ -81,9 +83,9 @@ def test_more_tensors_than_were_asked_for_are_counted_and_not_listed(
     server: Server, path: Path
 ) -> None:
     request = {"do": "open", "path": os.fsencode(path).hex()}
-    assert server.answer({**request, "limit": 5}) == ({"count": 6}, b"")
+    assert server.answer({**request, "limit": 6}) == ({"count": 7}, b"")
     assert not server.readers
-    assert len(server.answer({**request, "limit": 6})[0]["tensors"]) == 6
+    assert len(server.answer({**request, "limit": 7})[0]["tensors"]) == 7
 
 
 @pytest.mark.parametrize("name", ARRAYS)
