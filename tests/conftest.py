@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import signal
@@ -10,9 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support import bundles
+from support.forked import forking
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import ModuleType
+
+    from support.forked import Program
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -37,6 +42,13 @@ def tiny(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def program() -> Iterator[Program]:
+    """The program, of which a run takes milliseconds."""
+    with forking() as ready:
+        yield ready
+
+
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no real checkpoints at {SHARED}")
@@ -52,8 +64,7 @@ def tf() -> ModuleType:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its imports warn, which is not ours to mend
-        import tensorflow
-    return tensorflow
+        return importlib.import_module("tensorflow")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
