@@ -5,80 +5,73 @@ from __future__ import annotations
 import collections
 import os
 import re
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 from support.console import SCRIPT
-from support.corpus import CASES, SOUND, Case
-from support.measure import Measured, measure
+from support.corpus import CASES, SOUND
 
 import gpt2_convert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-AT_ONCE = 2
+    from support.corpus import Case
+    from support.forked import Program
+
 PATIENCE = 20.0
 """Seconds after which the program is taken to hang; how long it takes is `robustness.py`'s."""
-MOST_MEMORY = 300_000_000
-"""Bytes of the whole process, of which the interpreter and its libraries are some 60 million."""
+MOST_MEMORY = 270_000_000
+"""Bytes of a forked run: 300 million of the whole process, less the code of its libraries."""
+ONE_A_FAMILY = {case.family: name for name, case in reversed(CASES.items())}
 
 
-@dataclass(frozen=True)
-class Outcome:
-    measured: Measured
-    folder: Path
-    left: list[str]
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    folder = tmp_path / "place"
+    folder.mkdir()
+    return folder
 
 
-def convert(case: Case, folder: Path) -> Outcome:
-    made, place = folder / "made", folder / "place"
-    made.mkdir(parents=True)
-    place.mkdir()
+def write(case: Case, tmp_path: Path) -> Path:
+    """Write the files of a case into a folder of their own, and return what to pass."""
+    made = tmp_path / "made"
+    made.mkdir()
     case.write(made)
-    command = [SCRIPT, "convert", made / case.source, place / "out.npz"]
-    measured = measure(command, folder, PATIENCE)
-    return Outcome(measured, made, os.listdir(place))
+    return made / case.source
 
 
-@pytest.fixture(scope="module")
-def outcomes(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Future[Outcome]]]:
-    """The conversions of all the cases that are to be tested, some at once."""
-    wanted = [
-        item.callspec.params["name"]
-        for item in request.session.items
-        if isinstance(item, pytest.Function)
-        and item.originalname
-        == test_a_malformed_file_ends_in_one_line_that_names_the_place.__name__
-    ]
-    folder = tmp_path_factory.mktemp("corpus")
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        yield {
-            name: pool.submit(convert, CASES[name], folder / str(number))
-            for number, name in enumerate(wanted)
-        }
-        pool.shutdown(cancel_futures=True)
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_a_malformed_file_ends_in_one_line_that_names_the_place(
-    name: str, outcomes: dict[str, Future[Outcome]]
-) -> None:
-    case, outcome = CASES[name], outcomes[name].result()
-    found = outcome.measured
-    assert (found.code, found.stdout, outcome.left) == (2, "", []), found.stderr
-    assert re.fullmatch(r"gpt2-convert: .*\n", found.stderr)
-    message = found.stderr.replace(str(outcome.folder), "")
+def check(case: Case, stderr: str, tmp_path: Path) -> None:
+    """It is one line that says what is wrong, and where in which file."""
+    assert re.fullmatch(r"gpt2-convert: .*\n", stderr)
+    message = stderr.replace(str(tmp_path / "made"), "")
     assert case.file in message
     assert re.search(case.says, message), message
     assert "internal error" not in message
     assert len(message) < 1000
-    assert found.peak < MOST_MEMORY
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+def test_a_malformed_file_ends_in_one_line_that_names_the_place(
+    name: str, program: Program, tmp_path: Path, place: Path
+) -> None:
+    case = CASES[name]
+    source = write(case, tmp_path)
+    done = program.run("convert", source, place / "out.npz", patience=PATIENCE)
+    assert (done.code, done.out, os.listdir(place)) == (2, "", []), done.err
+    check(case, done.err, tmp_path)
+    assert done.peak < MOST_MEMORY
+
+
+@pytest.mark.parametrize("family", ONE_A_FAMILY)
+def test_so_it_ends_as_an_installed_program(family: str, tmp_path: Path, place: Path) -> None:
+    case = CASES[ONE_A_FAMILY[family]]
+    command = [str(SCRIPT), "convert", str(write(case, tmp_path)), str(place / "out.npz")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    assert (done.returncode, done.stdout, os.listdir(place)) == (2, "", []), done.stderr
+    check(case, done.stderr, tmp_path)
 
 
 @pytest.mark.parametrize("name", SOUND)

@@ -8,14 +8,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from support import bundles
-from support.console import finish, run, start_held
+from support.console import HELD
 from support.mishaps import at, ordinary_user
+from support.writers import WRITERS, every_writer
 
 import gpt2_convert
 
@@ -23,32 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import numpy as np
+    from support.forked import Program
+    from support.writers import Writer
 
     Files = dict[str, bytes]
 
-
-@dataclass(frozen=True)
-class Way:
-    """A writer: the name of its target, and what asks for it in a call and on a command line."""
-
-    name: str
-    options: dict[str, str]
-
-    def arguments(self) -> list[str]:
-        return [part for key, value in self.options.items() for part in (f"--{key}", value)]
-
-    def convert(self, source: Path, target: Path, **more: object) -> None:
-        gpt2_convert.convert(source, target, **self.options, **more)  # type: ignore[arg-type]
-
-
-WAYS = {
-    "npz": Way("out.npz", {"to": "npz"}),
-    "safetensors": Way("out.safetensors", {"to": "safetensors"}),
-    "hdf5": Way("out.h5", {"to": "hdf5"}),
-    "hdf5 gzip": Way("out.h5", {"to": "hdf5", "compress": "gzip"}),
-    "hf": Way("out", {"to": "hf"}),
-}
-every_writer = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+pytestmark = pytest.mark.slow
 
 
 def content(target: Path) -> Files:
@@ -58,11 +38,11 @@ def content(target: Path) -> Files:
     return {"": target.read_bytes()} if target.exists() else {}
 
 
-def expected(way: Way, source: Path, scratch: Path) -> Files:
+def expected(writer: Writer, source: Path, scratch: Path) -> Files:
     """Return what an undisturbed conversion writes; its bytes depend on the source alone."""
     scratch.mkdir()
-    way.convert(source, scratch / way.name)
-    found = content(scratch / way.name)
+    writer.convert(source, scratch / writer.name)
+    found = content(scratch / writer.name)
     shutil.rmtree(scratch)
     return found
 
@@ -87,7 +67,7 @@ def old(tmp_path: Path) -> Path:
 def refuse(
     error: type[gpt2_convert.Gpt2ConvertError],
     says: str,
-    way: Way,
+    writer: Writer,
     source: Path,
     target: Path,
     **options: object,
@@ -96,7 +76,7 @@ def refuse(
     before = content(target)
     folder = os.listdir(target.parent)
     with pytest.raises(error, match=says) as caught:
-        way.convert(source, target, force=True, **options)
+        writer.convert(source, target, force=True, **options)
     assert "\n" not in str(caught.value)
     assert content(target) == before
     assert os.listdir(target.parent) == folder
@@ -120,46 +100,48 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 @every_writer
 @pytest.mark.parametrize("room", [0, 4, 60, 150])
 def test_a_full_disk_leaves_the_older_target_and_nothing_else(
-    room: int, way: Way, tiny: Path, old: Path, disk: Path
+    room: int, writer: Writer, tiny: Path, old: Path, disk: Path
 ) -> None:
-    target = disk / way.name
-    way.convert(old, target)
+    target = disk / writer.name
+    writer.convert(old, target)
     free = os.statvfs(disk)
     (disk / "filler").write_bytes(bytes(free.f_bavail * free.f_frsize - (room << 10)))
-    refuse(gpt2_convert.TargetError, "no space left on device", way, tiny, target)
+    refuse(gpt2_convert.TargetError, "no space left on device", writer, tiny, target)
     (disk / "filler").unlink()
-    way.convert(tiny, target, force=True)
+    writer.convert(tiny, target, force=True)
     assert gpt2_convert.verify(tiny, target).ok
 
 
 @every_writer
-def test_a_disk_that_may_only_be_read_is_said(way: Way, tiny: Path, old: Path, disk: Path) -> None:
-    target = disk / way.name
-    way.convert(old, target)
+def test_a_disk_that_may_only_be_read_is_said(
+    writer: Writer, tiny: Path, old: Path, disk: Path
+) -> None:
+    target = disk / writer.name
+    writer.convert(old, target)
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-    refuse(gpt2_convert.TargetError, "read-only file system", way, tiny, target)
-    refuse(gpt2_convert.TargetError, "read-only file system", way, tiny, target.with_name("new"))
+    refuse(gpt2_convert.TargetError, "read-only file system", writer, tiny, target)
+    refuse(gpt2_convert.TargetError, "read-only file system", writer, tiny, target.with_name("new"))
 
 
 @every_writer
 @pytest.mark.parametrize("limit", [0, 1000, 40_000, 150_000])
 @pytest.mark.parametrize("existing", [False, True])
 def test_a_limit_of_file_sizes_leaves_everything_as_it_was(
-    existing: bool, limit: int, way: Way, tiny: Path, old: Path, place: Path
+    existing: bool, limit: int, writer: Writer, tiny: Path, old: Path, place: Path
 ) -> None:
-    target = place / way.name
+    target = place / writer.name
     if existing:
-        way.convert(old, target)
+        writer.convert(old, target)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     try:
-        refuse(gpt2_convert.TargetError, "file too large", way, tiny, target)
+        refuse(gpt2_convert.TargetError, "file too large", writer, tiny, target)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @every_writer
-def test_a_folder_that_may_not_be_written_keeps_its_target(way: Way) -> None:
+def test_a_folder_that_may_not_be_written_keeps_its_target(writer: Writer) -> None:
     # Not pytest's folder, into which only one user may look.
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -167,14 +149,14 @@ def test_a_folder_that_may_not_be_written_keeps_its_target(way: Way) -> None:
         source = bundles.write_gpt2(folder / "new")
         place = folder / "place"
         place.mkdir()
-        target = place / way.name
-        way.convert(source, target)  # also imports all that is needed
+        target = place / writer.name
+        writer.convert(source, target)  # also imports all that is needed
         place.chmod(0o555)
         try:
             with ordinary_user():
-                refuse(gpt2_convert.TargetError, "permission denied", way, source, target)
+                refuse(gpt2_convert.TargetError, "permission denied", writer, source, target)
                 new = target.with_name("new")
-                refuse(gpt2_convert.TargetError, "permission denied", way, source, new)
+                refuse(gpt2_convert.TargetError, "permission denied", writer, source, new)
         finally:
             place.chmod(0o755)
 
@@ -188,32 +170,48 @@ def test_a_folder_that_may_not_be_written_keeps_its_target(way: Way) -> None:
     ("phase", "fraction"), [("writing", 0), ("writing", 1), ("verifying", 0), ("verifying", 1)]
 )
 def test_a_signal_at_any_point_leaves_everything_as_it_was(
-    phase: str, fraction: float, number: int, way: Way, tiny: Path, old: Path, place: Path
+    phase: str,
+    fraction: float,
+    number: int,
+    writer: Writer,
+    program: Program,
+    tiny: Path,
+    old: Path,
+    place: Path,
 ) -> None:
-    target = place / way.name
-    way.convert(old, target)
+    target = place / writer.name
+    writer.convert(old, target)
     before = content(target)
-    process = start_held(phase, fraction, "convert", "--force", *way.arguments(), tiny, target)
-    process.send_signal(number)
-    done = finish(process)
+    arguments = ["convert", "--force", *writer.arguments]
+    running = program.start_held(HELD, phase, str(fraction), *arguments, tiny, target)
+    running.send_signal(number)
+    done = running.finish()
     assert (done.code, done.out) == (130, "")
     assert done.err == "gpt2-convert: interrupted; nothing half-written was left behind\n"
     assert content(target) == before
-    assert os.listdir(place) == [way.name]
+    assert os.listdir(place) == [writer.name]
 
 
 # Sources that change.
 
 
-def sources(folder: Path) -> dict[str, Path]:
-    """Return the same model in every container, each in a folder of its own."""
-    found = {"tensorflow": bundles.write_gpt2(folder / "tensorflow")}
-    for name, way in WAYS.items():
-        place = folder / name
-        place.mkdir()
-        way.convert(found["tensorflow"], place / way.name)
-        found[name] = place / way.name
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The same model in every container, each in a folder of its own; tests copy them."""
+    folder = tmp_path_factory.mktemp("sources")
+    found = {"tensorflow": bundles.write_gpt2(folder / "tensorflow" / "model")}
+    for name, writer in WRITERS.items():
+        (folder / name).mkdir()
+        found[name] = folder / name / writer.name
+        writer.convert(found["tensorflow"], found[name])
     return found
+
+
+@pytest.fixture
+def path(source: str, sources: dict[str, Path], tmp_path: Path) -> Path:
+    """A copy of the source that a test is about."""
+    shutil.copytree(sources[source].parent, tmp_path / "source")
+    return tmp_path / "source" / sources[source].name
 
 
 def largest_file(source: Path) -> Path:
@@ -243,19 +241,23 @@ def replace(file: Path) -> None:
     other.replace(file)
 
 
-@pytest.mark.parametrize("source", ["tensorflow", *WAYS])
+@pytest.mark.parametrize("source", ["tensorflow", *WRITERS])
 @pytest.mark.parametrize("phase", ["writing", "verifying"])
 @pytest.mark.parametrize("change", [truncate, empty, zero, replace])
 def test_a_source_that_changes_while_it_is_read_leaves_nothing(
-    change: Callable[[Path], None], phase: str, source: str, tmp_path: Path, place: Path
+    change: Callable[[Path], None],
+    phase: str,
+    source: str,
+    path: Path,
+    sources: dict[str, Path],
+    place: Path,
 ) -> None:
-    path = sources(tmp_path)[source]
     target = place / "out.npz"
     disturb = at(phase, lambda: change(largest_file(path)))
     if phase == "verifying" and change is replace:
         # The replaced file is still open, and read to its end: what was written is whole.
         gpt2_convert.convert(path, target, progress=disturb)
-        assert gpt2_convert.verify(bundles.write_gpt2(tmp_path / "again"), target).ok
+        assert gpt2_convert.verify(sources["tensorflow"], target).ok
         return
     if phase == "writing" and change is zero and source in ("safetensors", "hf"):
         gpt2_convert.convert(path, target, progress=disturb)
@@ -268,14 +270,13 @@ def test_a_source_that_changes_while_it_is_read_leaves_nothing(
     assert os.listdir(place) == []
 
 
-@pytest.mark.parametrize("source", ["tensorflow", *WAYS])
+@pytest.mark.parametrize("source", ["tensorflow", *WRITERS])
 def test_a_source_that_becomes_another_model_is_not_passed_off_as_it(
-    source: str, tmp_path: Path, old: Path, place: Path
+    source: str, path: Path, tmp_path: Path, old: Path, place: Path
 ) -> None:
-    path = sources(tmp_path)[source]
     other = old if source == "tensorflow" else tmp_path / f"other-{path.name}"
     if source != "tensorflow":
-        WAYS[source].convert(old, other)
+        WRITERS[source].convert(old, other)
 
     def exchange() -> None:
         path.rename(tmp_path / "aside")
@@ -293,15 +294,21 @@ def test_a_source_that_becomes_another_model_is_not_passed_off_as_it(
 @every_writer
 @pytest.mark.parametrize("force", [False, True])
 def test_two_processes_with_one_target_leave_one_whole_result(
-    force: bool, way: Way, tiny: Path, old: Path, tmp_path: Path, place: Path
+    force: bool,
+    writer: Writer,
+    program: Program,
+    tiny: Path,
+    old: Path,
+    tmp_path: Path,
+    place: Path,
 ) -> None:
-    target = place / way.name
-    results = [expected(way, source, tmp_path / "scratch") for source in (tiny, old)]
-    arguments = ["convert", "-q", *(["--force"] if force else []), *way.arguments()]
-    first = start_held("verifying", 0, *arguments, tiny, target)
-    second = start_held("verifying", 1, *arguments, old, target)
+    target = place / writer.name
+    results = [expected(writer, source, tmp_path / "scratch") for source in (tiny, old)]
+    arguments = ["convert", "-q", *(["--force"] if force else []), *writer.arguments]
+    first = program.start_held(HELD, "verifying", "0", *arguments, tiny, target)
+    second = program.start_held(HELD, "verifying", "1", *arguments, old, target)
     assert len(os.listdir(place)) == 2
-    outcomes = [finish(first), finish(second)]
+    outcomes = [first.finish(), second.finish()]
     if force:
         assert [(done.code, done.err) for done in outcomes] == [(0, ""), (0, "")]
         assert content(target) == results[1]
@@ -309,7 +316,7 @@ def test_two_processes_with_one_target_leave_one_whole_result(
         assert [done.code for done in outcomes] == [0, 2]
         assert "was created meanwhile" in outcomes[1].err
         assert content(target) == results[0]
-    assert os.listdir(place) == [way.name]
+    assert os.listdir(place) == [writer.name]
 
 
 # Names.
@@ -317,17 +324,17 @@ def test_two_processes_with_one_target_leave_one_whole_result(
 
 @every_writer
 def test_a_link_stays_and_what_it_leads_to_is_replaced(
-    way: Way, tiny: Path, old: Path, tmp_path: Path, place: Path
+    writer: Writer, tiny: Path, old: Path, tmp_path: Path, place: Path
 ) -> None:
-    real = tmp_path / "elsewhere" / way.name
+    real = tmp_path / "elsewhere" / writer.name
     real.parent.mkdir()
-    way.convert(old, real)
+    writer.convert(old, real)
     link = place / "link"
     link.symlink_to(real)
-    way.convert(tiny, link, force=True)
+    writer.convert(tiny, link, force=True)
     assert Path(os.readlink(link)) == real
-    assert content(real) == expected(way, tiny, tmp_path / "scratch")
-    assert os.listdir(real.parent) == [way.name]
+    assert content(real) == expected(writer, tiny, tmp_path / "scratch")
+    assert os.listdir(real.parent) == [writer.name]
     assert os.listdir(place) == ["link"]
 
 
@@ -343,21 +350,21 @@ STRANGE = {
 @every_writer
 @pytest.mark.parametrize("name", STRANGE.values(), ids=STRANGE)
 def test_any_path_can_be_read_from_and_written_to(
-    name: bytes, way: Way, tiny: Path, tmp_path: Path
+    name: bytes, writer: Writer, program: Program, tiny: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / os.fsdecode(name)
     folder.mkdir()
     source = folder / os.fsdecode(name)
     tiny.rename(source)
-    target = folder / (os.fsdecode(name) + Path(way.name).suffix)
+    target = folder / (os.fsdecode(name) + Path(writer.name).suffix)
     if target == source:
         target = folder / "out"
-    done = run("convert", *way.arguments(), "--", bytes(source), bytes(target))
+    done = program.run("convert", *writer.arguments, "--", bytes(source), bytes(target))
     assert (done.code, done.err) == (0, "")
     assert done.out.replace("\n", "").isprintable()
     assert gpt2_convert.verify(source, target).ok
     gpt2_convert.convert(target, folder / "again", to="npz")
     assert gpt2_convert.verify(source, folder / "again").ok
-    done = run("convert", *way.arguments(), "--", bytes(source), bytes(target))
+    done = program.run("convert", *writer.arguments, "--", bytes(source), bytes(target))
     assert done.code == 2
     assert done.err.count("\n") == 1

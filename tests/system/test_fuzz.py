@@ -29,6 +29,7 @@ def test_every_seed_is_a_checkpoint_that_can_be_read(target: Target, tmp_path: P
         target.run(seed, folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 def test_no_truncated_seed_and_no_changed_byte_raises_anything_but_our_errors(
     target: Target, tmp_path: Path
