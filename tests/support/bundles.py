@@ -10,6 +10,7 @@ import json
 import os
 import struct
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING
 
 import cramjam
@@ -48,6 +49,11 @@ TINY = {"n_vocab": 61, "n_ctx": 16, "n_embd": 32, "n_head": 4, "n_layer": 3}
 def masked_crc(data: bytes) -> bytes:
     crc = google_crc32c.value(data)
     return struct.pack("<I", (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)
+
+
+@cache
+def crc_of_zeros(size: int) -> bytes:
+    return masked_crc(bytes(size))
 
 
 def varint(value: int) -> bytes:
@@ -326,14 +332,16 @@ def stream_gpt2(
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "model.ckpt.data-00000-of-00001", "wb") as shard:
         for name, shape in gpt2_shapes(sizes).items():
-            array = np.ascontiguousarray(make(name, shape))
-            data = array.tobytes()
-            crc = masked_crc(data)
-            bundle.entries[name] = Entry(1, shape, len(data), crc, offset=shard.tell())
+            array = make(name, shape)
+            start, size = shard.tell(), array.nbytes
             if array.any():
+                data = array.tobytes()
+                crc = masked_crc(data)
                 shard.write(data)
             else:
-                shard.seek(len(data), os.SEEK_CUR)  # a hole takes no room
+                crc = crc_of_zeros(size)
+                shard.seek(size, os.SEEK_CUR)  # a hole takes no room
+            bundle.entries[name] = Entry(1, shape, size, crc, offset=start)
         shard.truncate()
     index = encode_table(bundle.records())
     (folder / "model.ckpt.index").write_bytes(index)
