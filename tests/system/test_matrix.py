@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 from support import bundles, raws
-from support.contracts import find_bytes
+from support.contracts import find_bytes, flip_bit
 from support.writers import WRITERS, every_writer
 
 import gpt2_convert
@@ -124,9 +124,11 @@ def test_every_source_becomes_every_target(
     assert report.verification is not None
     assert report.verification.ok
     assert gpt2_convert.digest(written).sha256 == gpt2_convert.digest(sources["hf"]).sha256
-    for other in SOURCES:
-        assert gpt2_convert.verify(sources[other], written).ok
-        assert gpt2_convert.verify(written, sources[other]).ok
+    # Each of the six sources brings another, so that every target meets every source both ways.
+    other = SOURCES[(2 * SOURCES.index(source) + 1) % 7]
+    for origin in {source, other}:
+        assert gpt2_convert.verify(sources[origin], written).ok
+        assert gpt2_convert.verify(written, sources[origin]).ok
     again = tmp_path / "again" / writer.name
     again.parent.mkdir()
     writer.convert(sources[source], again)
@@ -289,18 +291,26 @@ def test_one_bit_anywhere_in_the_data_is_caught_and_named(
 ) -> None:
     path, _ = make(artefact, random, tmp_path, rewrite=artefact == "sharded hf")
     picks = np.random.default_rng(0)
-    for name, array in raws.canonical().items():
-        file, start = find_bytes(path if path.is_dir() else tmp_path, array.tobytes())
-        good = file.read_bytes()
-        at = start + int(picks.integers(array.nbytes))
-        damaged = bytearray(good)
-        damaged[at] ^= 1 << int(picks.integers(8))
-        file.write_bytes(damaged)
-        (finding,) = gpt2_convert.verify(random["tensorflow"], path).findings
-        assert (finding.kind, finding.tensor, finding.differing) == (Kind.VALUES, name, 1)
-        index = tuple(map(int, np.unravel_index((at - start) // 4, array.shape)))
-        assert finding.first_index == index
-        file.write_bytes(good)
+    arrays = raws.canonical()
+    places = {
+        name: find_bytes(path if path.is_dir() else tmp_path, array.tobytes())
+        for name, array in arrays.items()
+    }
+    # A bit of one tensor, and one of each.
+    for names in ([PROJ], ["wte"], ["ln_f.b"], list(arrays)):
+        good = {file: file.read_bytes() for file, _ in places.values()}
+        flipped = {}
+        for name in names:
+            file, start = places[name]
+            at = int(picks.integers(arrays[name].nbytes))
+            flip_bit(file, 8 * (start + at) + int(picks.integers(8)))
+            flipped[name] = tuple(map(int, np.unravel_index(at // 4, arrays[name].shape)))
+        findings = gpt2_convert.verify(random["tensorflow"], path).findings
+        assert {finding.tensor: finding.first_index for finding in findings} == flipped
+        assert len(findings) == len(flipped)
+        assert {(finding.kind, finding.differing) for finding in findings} == {(Kind.VALUES, 1)}
+        for file, data in good.items():
+            file.write_bytes(data)
 
 
 def deflated_spans(artefact: str, path: Path) -> dict[str, list[tuple[int, int]]]:
@@ -341,27 +351,29 @@ def test_one_bit_anywhere_in_deflated_data_is_caught_and_named(
     good = path.read_bytes()
     picks = np.random.default_rng(0)
     arrays = raws.canonical()
-    caught = 0
-    for name, spans in deflated_spans(artefact, path).items():
-        for start, size in spans:
+    runs = deflated_spans(artefact, path)
+    caught: list[str] = []
+    for turn in range(4 * max(map(len, runs.values()))):
+        damaged = bytearray(good)
+        flipped = set()
+        for name, spans in runs.items():
+            start, size = spans[turn % len(spans)]
             whole = inflate(artefact, good[start : start + size])
+            at = start + int(picks.integers(size))
+            damaged[at] ^= 1 << int(picks.integers(8))
+            stored = bytes(damaged[start : start + size])
             head = whole[: -arrays[name].nbytes] if artefact == "deflated npz" else b""
-            for _ in range(4):
-                at = start + int(picks.integers(size))
-                damaged = bytearray(good)
-                damaged[at] ^= 1 << int(picks.integers(8))
-                stored = bytes(damaged[start : start + size])
-                if head and inflate(artefact, stored, len(head)) != head:
-                    continue  # a damaged .npy header shows when the archive is opened
-                path.write_bytes(damaged)
-                report = gpt2_convert.verify(random["tensorflow"], path)
-                if inflate(artefact, stored) == whole:
-                    assert report.ok  # the bits that fill up the last byte mean nothing
-                    continue
-                (finding,) = report.findings
-                assert (finding.kind, finding.tensor) == (Kind.VALUES, name)
-                caught += 1
-    assert caught > len(arrays)
+            if head and inflate(artefact, stored, len(head)) != head:
+                # A damaged .npy header shows when the archive is opened.
+                damaged[start : start + size] = good[start : start + size]
+            elif inflate(artefact, stored) != whole:
+                flipped.add(name)  # and not a bit that fills up the last byte and means nothing
+        path.write_bytes(damaged)
+        findings = gpt2_convert.verify(random["tensorflow"], path).findings
+        assert sorted(finding.tensor for finding in findings) == sorted(flipped)
+        assert {finding.kind for finding in findings} == {Kind.VALUES}
+        caught += flipped
+    assert len(caught) > len(arrays)
 
 
 def test_a_swapped_tensor_is_named_even_if_the_other_one_is_damaged(
