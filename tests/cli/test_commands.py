@@ -183,7 +183,7 @@ def test_stats_of_a_checkpoint_without_its_data_are_left_out(
 
 def test_an_unknown_source_format_is_a_usage_error(place: Path) -> None:
     with pytest.raises(gpt2_convert.UsageError, match="not a zarr"):
-        gpt2_convert.convert("tiny", "a.npz", source_format="zarr")
+        gpt2_convert.convert("tiny", "a.npz", format="zarr")  # type: ignore[arg-type]
 
 
 def test_the_number_of_heads_may_be_said_where_nothing_states_it(

@@ -14,16 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from support import bundles
-from support.console import PATIENCE, SCRIPT, finish, start_held
+from support.console import HELD, finish, start_held
 
 import gpt2_convert
-from gpt2_convert.tensors.dtype import DType
-from gpt2_convert.tensors.read_ahead import DEPTH, read_ahead
-from gpt2_convert.tensors.tensor import LazyTensor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from support.forked import Program
 
 OLD = b"an older file"
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -119,36 +117,39 @@ def is_complete(target: Path, source: Path) -> bool:
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("phase", ["writing", "verifying"])
 def test_signal_ends_the_job_and_leaves_everything_as_it_was(
-    number: int, phase: str, tiny: Path, place: Path
+    program: Program, number: int, phase: str, tiny: Path, place: Path
 ) -> None:
     for existing in (False, True):
         target = place / "out.npz"
         if existing:
             target.write_bytes(OLD)
-        process = start_held(phase, 0.5, "tf2npz", "--force", tiny, target)
+        process = program.start_held(HELD, phase, "0.5", "tf2npz", "--force", tiny, target)
         assert any(name.endswith(".partial") for name in os.listdir(place))
         process.send_signal(number)
-        done = finish(process)
+        done = process.finish()
         assert (done.code, done.out, done.err) == (130, "", INTERRUPTED)
         assert os.listdir(place) == (["out.npz"] if existing else [])
         assert not existing or target.read_bytes() == OLD
 
 
-def test_second_signal_does_not_disturb_the_clean_up(tiny: Path, place: Path) -> None:
-    process = start_held("writing", 0.5, "tf2npz", tiny, place / "out.npz")
+def test_second_signal_does_not_disturb_the_clean_up(
+    program: Program, tiny: Path, place: Path
+) -> None:
+    out = place / "out.npz"
+    process = program.start_held(HELD, "writing", "0.5", "tf2npz", tiny, out)
     for number in (*SIGNALS, *SIGNALS):
         process.send_signal(number)
-    done = finish(process)
+    done = process.finish()
     assert (done.code, done.err) == (130, INTERRUPTED)
     assert os.listdir(place) == []
 
 
-def test_signal_amid_the_clean_up_does_not_disturb_it(tiny: Path, place: Path) -> None:
-    program = [sys.executable, "-c", STOP_AT_CALL, "fsync unlink", "before", str(signal.SIGINT)]
-    done = subprocess.run(
-        [*program, "tf2npz", tiny, place / "out.npz"], capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", INTERRUPTED)
+def test_signal_amid_the_clean_up_does_not_disturb_it(
+    program: Program, tiny: Path, place: Path
+) -> None:
+    mishap = ["fsync unlink", "before", str(int(signal.SIGINT))]
+    done = program.run(*mishap, "tf2npz", tiny, place / "out.npz", code=STOP_AT_CALL)
+    assert (done.code, done.out, done.err) == (130, "", INTERRUPTED)
     assert os.listdir(place) == []
 
 
@@ -169,21 +170,19 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize("mishap", [SWALLOWED, MISTAKEN], ids=["swallowed", "mistaken"])
-def test_interruption_is_neither_lost_nor_mistaken(mishap: str, tiny: Path, place: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", ACT_ONCE, mishap, "tf2npz", tiny, place / "out.npz"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (130, "", INTERRUPTED)
+def test_interruption_is_neither_lost_nor_mistaken(
+    program: Program, mishap: str, tiny: Path, place: Path
+) -> None:
+    done = program.run(mishap, "tf2npz", tiny, place / "out.npz", code=ACT_ONCE)
+    assert (done.code, done.out, done.err) == (130, "", INTERRUPTED)
     assert os.listdir(place) == []
 
 
-def test_interrupted_job_prints_no_document(tiny: Path, place: Path) -> None:
-    process = start_held("writing", 0.5, "tf2npz", "--json", tiny, place / "out.npz")
+def test_interrupted_job_prints_no_document(program: Program, tiny: Path, place: Path) -> None:
+    out = place / "out.npz"
+    process = program.start_held(HELD, "writing", "0.5", "tf2npz", "--json", tiny, out)
     process.send_signal(signal.SIGINT)
-    done = finish(process)
+    done = process.finish()
     assert (done.code, done.out, done.err) == (130, "", INTERRUPTED)
 
 
@@ -227,19 +226,17 @@ CALLS = ["open", "fsync", "replace", "link", "unlink"]
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_stopped_at_any_step_the_target_is_absent_old_or_complete(
-    number: int, call: str, when: str, tiny: Path, place: Path
+    program: Program, number: int, call: str, when: str, tiny: Path, place: Path
 ) -> None:
     target = place / "out.npz"
     force = call not in ("link", "unlink")
     if force:
         target.write_bytes(OLD)
     options = ["-q", "--force"] if force else ["-q"]
-    program = [sys.executable, "-c", STOP_AT_CALL, call, when, str(number)]
-    stopped = subprocess.run(
-        [*program, "tf2npz", *options, tiny, target], capture_output=True, text=True, check=False
-    )
-    assert stopped.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 130)
-    assert "Traceback" not in stopped.stderr
+    mishap = [call, when, str(int(number))]
+    stopped = program.run(*mishap, "tf2npz", *options, tiny, target, code=STOP_AT_CALL)
+    assert stopped.code == (-signal.SIGKILL if number == signal.SIGKILL else 130)
+    assert "Traceback" not in stopped.err
     named = call == "unlink" or (call in ("replace", "link") and when == "after")
     if named:
         assert is_complete(target, tiny)
@@ -256,103 +253,24 @@ def test_stopped_at_any_step_the_target_is_absent_old_or_complete(
     assert set(os.listdir(place)) - {"out.npz"} == left
 
 
+@pytest.mark.slow
 def test_interrupted_at_random_moments_of_its_work_nothing_is_left(
-    larger: Path, place: Path
+    program: Program, larger: Path, place: Path
 ) -> None:
     target = place / "out.npz"
     moments = random.Random()  # noqa: S311 - not for secrets
     for number in SIGNALS * 3:
-        process = subprocess.Popen(
-            [SCRIPT, "tf2npz", "-q", larger, target], stderr=subprocess.PIPE, text=True
-        )
-        while not os.listdir(place) and process.poll() is None:
+        process = program.start("tf2npz", "-q", larger, target)
+        while not os.listdir(place):
             time.sleep(0.001)
         moment = moments.uniform(0, 0.1)
         time.sleep(moment)
         process.send_signal(number)
-        _, err = process.communicate(timeout=PATIENCE)
-        assert (process.returncode, err) in ((130, INTERRUPTED), (0, "")), moment
+        done = process.finish()
+        assert (done.code, done.err) in ((130, INTERRUPTED), (0, "")), moment
         assert set(os.listdir(place)) <= {"out.npz"}, moment
         assert not target.exists() or is_complete(target, larger), moment
         target.unlink(missing_ok=True)
-
-
-def streamed(name: str, chunks: Iterator[bytes]) -> LazyTensor:
-    return LazyTensor(name, (1,), DType.UINT8, 1, lambda: chunks, name)
-
-
-def readers_alive() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if "read-ahead" in thread.name]
-
-
-def endless() -> Iterator[bytes]:
-    while True:
-        yield b"x" * 100
-
-
-def test_everything_read_ahead_arrives_in_order() -> None:
-    pieces = [[b"a", b"b"], [], [bytes([i]) for i in range(5 * DEPTH)]]
-    tensors = [streamed(str(i), iter(chunks)) for i, chunks in enumerate(pieces)]
-    assert [(tensor.name, list(chunks)) for tensor, chunks in read_ahead(tensors)] == [
-        (str(i), chunks) for i, chunks in enumerate(pieces)
-    ]
-    assert readers_alive() == []
-
-
-def test_error_amid_a_tensor_is_raised_where_its_bytes_would_go_on() -> None:
-    def broken() -> Iterator[bytes]:
-        yield b"good"
-        yield b"good too"
-        raise gpt2_convert.FormatError("cut off here")
-
-    tensors = [streamed("a", iter([b"1"])), streamed("b", broken()), streamed("c", iter([b"2"]))]
-    received: list[bytes] = []
-
-    def use() -> None:
-        for _, chunks in read_ahead(tensors):
-            received.extend(chunks)
-
-    with pytest.raises(gpt2_convert.FormatError, match="cut off here"):
-        use()
-    assert received == [b"1", b"good", b"good too"]
-    assert readers_alive() == []
-
-
-def test_reading_thread_ends_when_its_user_stops_early() -> None:
-    reading = read_ahead([streamed("a", endless())])
-    _, chunks = next(reading)
-    assert next(chunks) == b"x" * 100
-    assert readers_alive()
-    reading.close()  # type: ignore[attr-defined]
-    assert readers_alive() == []
-
-
-def test_reading_thread_ends_when_its_user_fails() -> None:
-    def use() -> None:
-        for _, chunks in read_ahead([streamed("a", endless()), streamed("b", endless())]):
-            for _ in chunks:
-                raise LookupError("of the user's own")
-
-    with pytest.raises(LookupError, match="of the user's own"):
-        use()
-    assert readers_alive() == []
-
-
-def test_no_more_is_read_ahead_than_memory_allows() -> None:
-    taken = 0
-
-    def counted() -> Iterator[bytes]:
-        nonlocal taken
-        for _ in range(1000):
-            taken += 1
-            yield b"x"
-
-    reading = read_ahead([streamed("a", counted())])
-    _, chunks = next(reading)
-    for used in range(1, 20):
-        next(chunks)
-        assert taken <= used + DEPTH + 1
-    reading.close()  # type: ignore[attr-defined]
 
 
 def test_failed_conversion_leaves_no_thread(tiny: Path, place: Path) -> None:
@@ -362,5 +280,5 @@ def test_failed_conversion_leaves_no_thread(tiny: Path, place: Path) -> None:
     data.write_bytes(content)
     with pytest.raises(gpt2_convert.ChecksumError):
         gpt2_convert.convert(tiny, place / "out.npz")
-    assert readers_alive() == []
+    assert not [thread for thread in threading.enumerate() if "read-ahead" in thread.name]
     assert os.listdir(place) == []

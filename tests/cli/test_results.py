@@ -5,13 +5,12 @@ from __future__ import annotations
 import copy
 import json
 import os
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-import jsonschema
 import numpy as np
 import pytest
 from support import bundles
+from support.documents import validator
 
 import gpt2_convert
 from gpt2_convert.cli.commands import run
@@ -29,23 +28,13 @@ OPTIONAL = {"n_head", "hint"}
 """Keys that may be absent."""
 
 
-def schema(name: str) -> Json:
-    text = files("gpt2_convert.schemas").joinpath(f"{name}.schema.json").read_text()
-    loaded: Json = json.loads(text)
-    return loaded
-
-
-def validator(name: str) -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(schema(name))
-
-
 @pytest.fixture
 def printed(capsys: pytest.CaptureFixture[str]) -> Print:
     """Run a command with --json and return its exit code and its document."""
 
     def call(*arguments: str | Path) -> tuple[int, Json]:
         capsys.readouterr()
-        code = run([*map(os.fspath, arguments), "--json"])
+        code = run([*map(str, arguments), "--json"])
         captured = capsys.readouterr()
         assert captured.out.isascii()
         document: Json = json.loads(captured.out)
@@ -97,9 +86,9 @@ def npz(tiny: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["report", "inspect"])
 def test_schemas_are_valid_and_say_what_every_key_means(name: str) -> None:
-    described = schema(name)
-    jsonschema.Draft202012Validator.check_schema(described)
-    assert described["description"]
+    described = validator(name)
+    described.check_schema(described.schema)
+    assert described.schema["description"]
 
 
 def test_conversion_document_has_every_tensor_and_number(
@@ -203,6 +192,17 @@ def test_errors_are_documents_too(command: str, tmp_path: Path, printed: Print) 
     assert "absent" in document["error"]["message"]
 
 
+def test_an_error_document_has_the_option_that_would_help(
+    tiny: Path, npz: Path, printed: Print
+) -> None:
+    code, document = printed("tf2npz", tiny, npz)
+    assert code == 2
+    assert_described(document, "report")
+    error = document["error"]
+    assert (error["type"], error["option"], error["value"]) == ("TargetExistsError", "force", True)
+    assert "--force" in error["message"]
+
+
 def test_all_that_speaks_against_a_model_is_in_the_document(tmp_path: Path, printed: Print) -> None:
     arrays = bundles.gpt2_arrays()
     del arrays["model/wpe"], arrays["model/h2/ln_2/b"]
@@ -295,7 +295,7 @@ def test_names_that_are_not_text_survive_the_document(tmp_path: Path, printed: P
 
 
 def test_schemas_know_every_format_kind_dtype_and_error() -> None:
-    report, inspect = schema("report"), schema("inspect")
+    report, inspect = validator("report").schema, validator("inspect").schema
     definitions = report["$defs"]
     assert set(definitions["format"]["enum"]) == READERS.keys() | WRITERS.keys()
     assert set(inspect["properties"]["format"]["enum"]) == READERS.keys()

@@ -22,6 +22,9 @@ SCRIPT = Path(sysconfig.get_path("scripts")) / "gpt2-convert"
 PATIENCE = 60
 """Seconds after which a program that should have ended is taken to hang."""
 
+ESCAPE = "\x1b"
+ERROR = "gpt2-convert: "
+
 HELD = """
 import os, sys
 import gpt2_convert, gpt2_convert.cli
@@ -51,6 +54,10 @@ class Outcome:
     code: int
     out: str
     err: str
+
+
+def is_one_error_line(text: str) -> bool:
+    return text.startswith(ERROR) and text.count("\n") == 1 and text.endswith("\n")
 
 
 def run(*arguments: str | bytes | Path, **options: Any) -> Outcome:  # noqa: ANN401

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.console import PATIENCE
-from support.schemas import validator
+from support.documents import validator
 from support.tf_v1 import save_v1_as_a_trainer
 
 from gpt2_convert.cli.commands import run

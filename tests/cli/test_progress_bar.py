@@ -1,0 +1,96 @@
+"""The bar: who gets one, and what is in it."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from support import bundles
+from support.console import (
+    ERROR,
+    ESCAPE,
+    SCRIPT,
+    held_command,
+    run_in_terminal,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+STYLE = "(\x1b\\[[0-9;]*m)*"
+BAR = re.compile(
+    f"35\\.7/35\\.7 MB{STYLE} {STYLE}[0-9.]+ [kMG]B/s{STYLE} {STYLE}[0-9]:[0-9][0-9]:[0-9][0-9]"
+)
+"""Bytes, rate and time left, at the end of the larger checkpoint."""
+
+
+@pytest.fixture(scope="module")
+def larger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of some 30 MB, which takes long enough for a bar to be drawn."""
+    sizes = {"n_vocab": 5000, "n_ctx": 128, "n_embd": 512, "n_head": 8, "n_layer": 2}
+    return bundles.write_gpt2(tmp_path_factory.mktemp("models") / "larger", sizes)
+
+
+def test_terminal_gets_colour_and_a_bar_with_bytes_rate_and_time_left(
+    larger: Path, tmp_path: Path
+) -> None:
+    done = run_in_terminal("tf2npz", larger, tmp_path / "out.npz")
+    assert done.code == 0
+    assert "writing" in done.err
+    assert "verifying" in done.err
+    assert BAR.search(done.err)
+    assert f"{ESCAPE}[32mverified" in done.err
+    assert done.err.count(f"{ESCAPE}[?25l") == done.err.count(f"{ESCAPE}[?25h") == 1  # the cursor
+
+
+def test_bar_is_on_stderr_while_stdout_goes_elsewhere(larger: Path, tmp_path: Path) -> None:
+    with open(tmp_path / "report", "wb") as report:
+        done = run_in_terminal("verify", larger, larger, out=report.fileno())
+    assert done.code == 0
+    assert BAR.search(done.err)
+    text = (tmp_path / "report").read_text()
+    assert text.startswith("equal ")
+    assert ESCAPE not in text
+
+
+def test_quiet_and_dumb_terminals_get_no_bar(larger: Path, tmp_path: Path) -> None:
+    quiet = run_in_terminal("tf2npz", "-q", larger, tmp_path / "out.npz")
+    assert (quiet.code, quiet.err) == (0, "")
+    dumb = run_in_terminal("verify", larger, tmp_path / "out.npz", env={"TERM": "dumb"})
+    assert dumb.code == 0
+    assert ESCAPE not in dumb.err
+
+
+def test_narrow_terminal_still_shows_all_of_the_bar_on_one_line(
+    larger: Path, tmp_path: Path
+) -> None:
+    done = run_in_terminal("tf2npz", larger, tmp_path / "out.npz", columns=50)
+    assert done.code == 0
+    assert BAR.search(done.err)
+
+
+def test_program_in_the_background_draws_nothing_over_the_prompt(
+    larger: Path, tmp_path: Path
+) -> None:
+    job = ["bash", "-c", 'set -m; "$0" "$@" & wait $!', str(SCRIPT)]
+    done = run_in_terminal("tf2npz", larger, tmp_path / "out.npz", command=job)
+    assert done.code == 0
+    assert "verified" in done.err
+    assert "writing" not in done.err
+
+
+def test_ctrl_c_in_a_terminal_takes_the_bar_away(tiny: Path, tmp_path: Path) -> None:
+    done = run_in_terminal(
+        "tf2npz",
+        tiny,
+        tmp_path / "out.npz",
+        command=held_command("writing", 0.5),
+        typed=(b"held", b"\x03"),
+    )
+    assert done.code == 130
+    assert done.err.endswith(f"{ERROR}interrupted; nothing half-written was left behind\r\n")
+    assert done.err.count(f"{ESCAPE}[?25l") == done.err.count(f"{ESCAPE}[?25h") == 1  # the cursor
+    assert os.listdir(tmp_path) == ["models"]
