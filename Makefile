@@ -9,21 +9,21 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 .PHONY: help demo check test interop fuzz lint types format wheel sdist bench bench-pairs bench-robustness clean workflows
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/installed  ## Make a small GPT-2 checkpoint, then convert, verify and inspect it
+demo: $(VENV)/installed  ## Make a small GPT-2, inspect, convert and verify it
 	@$(TOOL).demo
 
 check: lint types $(VENV)/installed-check  ## Lint, types and the quick tests: the loop while working
 	$(BIN)/python -m pytest -m 'not interop and not slow and not tensorflow' $(PYTEST)
 
-test: $(VENV)/installed-tests  ## Run all tests; sets up what they need, TensorFlow included
+test: $(VENV)/installed-tests  ## Run all tests; sets up TensorFlow, too
 	$(BIN)/python -m pytest $(PYTEST)
 
 interop: $(VENV)/installed-interop  ## Load what tf2hf writes in transformers, on torch
 	$(BIN)/python -m pytest -m interop $(PYTEST)
 
-fuzz: $(VENV)/installed-fuzz  ## Fuzz the readers (TARGET=npz SECONDS=1800; by default all, a minute each)
+fuzz: $(VENV)/installed-fuzz  ## Fuzz the readers (TARGET=npz SECONDS=1800)
 	$(TOOL).fuzz.run $(or $(TARGET),all) $(or $(SECONDS),60)
 
 lint: $(VENV)/installed-lint  ## Check style, formatting and workflows
@@ -45,10 +45,11 @@ workflows:
 	$(SCHEMA) vendor.github-issue-config $(FORMS)/config.yml
 	$(BIN)/zizmor -q --offline --persona pedantic --strict-collection .
 
-types: $(VENV)/installed-lint  ## Check types
+types: $(VENV)/installed-lint $(VENV)/installed-check  ## Check types, of the tests too
 	@mkdir -p build/typing && ln -sfn ../../convert build/typing/gpt2_convert
 	$(BIN)/mypy
 	$(BIN)/mypy tests/typing
+	MYPYPATH=build/typing:tests $(BIN)/mypy --explicit-package-bases tests
 
 format: $(VENV)/installed-lint  ## Format the code
 	$(BIN)/ruff check --fix .
@@ -68,7 +69,7 @@ sdist: $(VENV)/installed-release  ## Build the source archive
 	$(BIN)/python -m build --sdist
 	@ls -l dist
 
-bench: $(VENV)/installed-tests  ## Measure speed and memory against cp and TensorFlow (SIZES="124M 774M")
+bench: $(VENV)/installed-tests  ## Measure speed and memory (SIZES="124M 774M")
 	$(TOOL).bench $(SIZES)
 
 bench-pairs: $(VENV)/installed-tests  ## Measure the memory of every conversion (SIZES=1558M)

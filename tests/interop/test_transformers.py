@@ -42,7 +42,10 @@ def logits(model: Any, tokens: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:  #
     import torch
 
     with torch.no_grad():
-        return model(torch.from_numpy(tokens.astype(np.int64))).logits.numpy()
+        found: np.ndarray[Any, Any] = model(
+            torch.from_numpy(tokens.astype(np.int64))
+        ).logits.numpy()
+    return found
 
 
 def save_with_tensorflow(tf: ModuleType, source: Path, folder: Path) -> Path:

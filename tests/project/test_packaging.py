@@ -51,7 +51,7 @@ def test_a_conversion_imports_neither_tensorflow_nor_torch(tiny: Path, tmp_path:
         "gpt2_convert.inspect(sys.argv[2])\n"
         "print(sorted({'tensorflow', 'torch', 'transformers', 'ml_dtypes'} & set(sys.modules)))\n"
     )
-    command = [sys.executable, "-c", program, tiny, tmp_path / "out.npz"]
+    command = [sys.executable, "-c", program, str(tiny), str(tmp_path / "out.npz")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
     assert done.stderr == ""
@@ -67,6 +67,6 @@ def test_the_library_stays_silent(tiny: Path, tmp_path: Path) -> None:
         "except FileExistsError:\n"
         "    assert not logging.getLogger().handlers\n"
     )
-    command = [sys.executable, "-c", program, tiny, tmp_path / "out.npz"]
+    command = [sys.executable, "-c", program, str(tiny), str(tmp_path / "out.npz")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")

@@ -48,7 +48,7 @@ def contents(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
         (clone / name).touch()
     program = "import sys; from setuptools.build_meta import build_sdist; build_sdist(sys.argv[1])"
     out = tmp_path_factory.mktemp("out")
-    command = [sys.executable, "-c", program, out]
+    command = [sys.executable, "-c", program, str(out)]
     done = subprocess.run(command, cwd=clone, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (archive,) = out.iterdir()

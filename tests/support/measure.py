@@ -45,7 +45,7 @@ def measure(command: Sequence[str | Path], scratch: Path, patience: float = 3600
         CalledProcessError: it is still running after ``patience`` seconds.
     """
     result = scratch / "measured.json"
-    launcher = [sys.executable, "-I", "-S", "-c", _LAUNCH, result, str(patience)]
+    launcher: list[str | Path] = [sys.executable, "-I", "-S", "-c", _LAUNCH, result, str(patience)]
     subprocess.run([*launcher, *command], check=True)
     code, seconds, peak, stdout, stderr = json.loads(result.read_text())
     result.unlink()

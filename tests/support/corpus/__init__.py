@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import hdf5, npz, safetensors, sharded, tables, tensorflow, texts
-from .case import Case
+from .case import HPARAMS, Case
 
 if TYPE_CHECKING:
     from .case import Write
@@ -21,11 +21,11 @@ SOUND: dict[str, tuple[Write, str]] = {
     "TensorFlow": (tensorflow.changed_index(bytes), "m"),
     "TensorFlow, slices": (tensorflow.sliced((0, 5), (5, 6)), "m"),
     "checkpoint file": (texts.beside_bundle("checkpoint", texts.named(b"model.ckpt")), ""),
-    "hparams.json": (texts.beside_bundle("hparams.json", texts.HPARAMS), ""),
+    "hparams.json": (texts.beside_bundle("hparams.json", HPARAMS), ""),
     "config.json": (texts.config("").write, ""),
     "zip comment": (texts.in_comment(texts.provenance()), "x.npz"),
     "metadata": (texts.in_metadata(texts.provenance().decode()), "x.safetensors"),
-    "attribute": (texts.in_attribute(texts.HPARAMS), "x.h5"),
+    "attribute": (texts.in_attribute(HPARAMS), "x.h5"),
     "safetensors": (safetensors.changed(bytes), safetensors.FILE),
     "sharded safetensors": (sharded.index_text(bytes), sharded.INDEX),
     "npz": (npz.changed(bytes), npz.FILE),

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     Write = Callable[[Path], object]
     """Fills an empty folder with the files of a case."""
+    Change = Callable[[bytes], bytes]
+    """Does to the bytes of a file what is wrong with it."""
 
 SIZES = {"n_vocab": 11, "n_ctx": 5, "n_embd": 4, "n_head": 2, "n_layer": 1}
 """A GPT-2 of 1,400 bytes. Every case is one that converts, but for a single defect."""
@@ -39,6 +41,19 @@ class Case:
 def flip(data: bytes, place: int, mask: int = 1) -> bytes:
     place %= len(data)
     return data[:place] + bytes([data[place] ^ mask]) + data[place + 1 :]
+
+
+def flip_at(place: int, mask: int = 1, after: bytes = b"") -> Change:
+    """Flip bits of the byte at a place, or so far behind where ``after`` stands."""
+    return lambda data: flip(data, data.index(after) + place if after else place, mask)
+
+
+def cut_at(part: float) -> Change:
+    return lambda data: data[: int(part * len(data))]
+
+
+def first(size: int) -> Change:
+    return lambda data: data[:size]
 
 
 def patch(data: bytes, place: int, new: bytes) -> bytes:

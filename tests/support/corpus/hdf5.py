@@ -11,7 +11,7 @@ import numpy as np
 from h5py import h5d, h5p, h5s, h5t
 from support import raws
 
-from .case import CUTS, SIZES, Case, flip, patch
+from .case import CUTS, SIZES, Case, cut_at, flip, flip_at, patch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -319,14 +319,14 @@ CASES: dict[str, Case] = {
     "signature and ones": case(bytes_of(lambda _: SIGNATURE + b"\xff" * 4096), ANY),
     **{
         f"HDF5 cut at {cut:.0%}": case(
-            bytes_of(lambda data, cut=cut: data[: int(cut * len(data))], libver), ANY
+            bytes_of(cut_at(cut), libver), ANY
         )
         for cut in CUTS
         for libver in ("v108",)
     },
     **{
         f"HDF5 of before 1.8 cut at {cut:.0%}": case(
-            bytes_of(lambda data, cut=cut: data[: int(cut * len(data))], "earliest"), ANY
+            bytes_of(cut_at(cut), "earliest"), ANY
         )
         for cut in CUTS
     },
@@ -358,7 +358,7 @@ CASES: dict[str, Case] = {
     "heap without its signature": case(after(b"HEAP", 0, b"PEAH"), ANY),
     **{
         f"flipped bit in byte {place} of HDF5": case(
-            bytes_of(lambda data, place=place: flip(data, place)), ANY
+            bytes_of(flip_at(place)), ANY
         )
         for place in (12, 20, 44, 52, 100, 200)
     },

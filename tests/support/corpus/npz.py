@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from support import raws
 
-from .case import CUTS, SIZES, Case, flip, patch
+from .case import CUTS, SIZES, Case, cut_at, flip, flip_at, patch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,7 +70,7 @@ def array(change: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]) -> Wri
 
     def content() -> bytes:
         stream = io.BytesIO()
-        np.savez(stream, **{**arrays(), "wte": change(arrays()["wte"])})
+        np.savez(stream, allow_pickle=False, **{**arrays(), "wte": change(arrays()["wte"])})
         return stream.getvalue()
 
     return file_of(content)
@@ -164,12 +164,7 @@ BROKEN = f"{WTE}: a broken .npy header"
 
 CASES: dict[str, Case] = {
     # The file as a whole.
-    **{
-        f"npz cut at {cut:.0%}": case(
-            changed(lambda data, cut=cut: data[: int(cut * len(data))]), "not a readable zip"
-        )
-        for cut in CUTS
-    },
+    **{f"npz cut at {cut:.0%}": case(changed(cut_at(cut)), "not a readable zip") for cut in CUTS},
     "npz of four bytes": case(changed(lambda data: data[:4]), "not a readable zip"),
     "npz without its last byte": case(changed(lambda data: data[:-1]), "not a readable zip"),
     "npz with a byte more": case(changed(lambda data: data + b"\0"), "zip"),
@@ -238,7 +233,7 @@ CASES: dict[str, Case] = {
     "local extra field that runs over the member": case(record(LOCAL, 28, b"\xff\xff"), WTE),
     **{
         f"flipped bit in the {what} of wte": case(
-            changed(lambda data, place=place: flip(data, data.index(b"\x93NUMPY") + place), STORED),
+            changed(flip_at(place, after=b"\x93NUMPY"), STORED),
             says,
         )
         for what, place, says in (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from support import raws
 
-from .case import CUTS, SIZES, Case, flip, nested
+from .case import CUTS, SIZES, Case, cut_at, first, flip_at, nested
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -118,17 +118,9 @@ def case(write: Write, says: str, *, legal: bool = False) -> Case:
 CASES: dict[str, Case] = {
     # The file as a whole.
     "empty file": case(changed(lambda _: b""), "an empty file"),
-    **{
-        f"file of {size} bytes": case(changed(lambda data, size=size: data[:size]), "safetensors")
-        for size in (1, 7, 8)
-    },
+    **{f"file of {size} bytes": case(changed(first(size)), "safetensors") for size in (1, 7, 8)},
     "file of nine bytes": case(changed(lambda data: data[:9]), "truncated: the header"),
-    **{
-        f"safetensors cut at {cut:.0%}": case(
-            changed(lambda data, cut=cut: data[: int(cut * len(data))]), "truncated"
-        )
-        for cut in CUTS
-    },
+    **{f"safetensors cut at {cut:.0%}": case(changed(cut_at(cut)), "truncated") for cut in CUTS},
     "safetensors without its last byte": case(changed(lambda data: data[:-1]), "truncated"),
     "safetensors with a byte more": case(changed(lambda data: data + b"\0"), "1 byte"),
     "safetensors that is a pointer": case(
@@ -225,7 +217,7 @@ CASES: dict[str, Case] = {
     "two tensors over one range": case(field("data_offsets", [176, 352]), "byte|'"),
     **{
         f"flipped bit in byte {place} of the header": case(
-            changed(lambda data, place=place: flip(data, place, 0x80)),
+            changed(flip_at(place, 0x80)),
             "header|announced|starts with",
         )
         for place in (1, 8, 9, 60, 200, 500)

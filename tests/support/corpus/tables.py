@@ -13,7 +13,7 @@ import cramjam
 from support import bundles
 from support.bundles import Block, trailer, varint
 
-from .case import CUTS, Case, flip
+from .case import CUTS, Case, cut_at, flip_at
 from .tensorflow import WTE, bundle, case, changed_index, records, write_files
 
 if TYPE_CHECKING:
@@ -141,18 +141,11 @@ CASES: dict[str, Case] = {
     "index of zeros": case(changed_index(lambda data: bytes(len(data))), "zeros only"),
     "index that is a page": case(changed_index(lambda _: b"<html>" * 20), "an HTML"),
     "footer alone": case(changed_index(lambda data: data[-48:]), "footer: a block of"),
-    **{
-        f"index cut at {cut:.0%}": case(
-            changed_index(lambda data, cut=cut: data[: int(cut * len(data))]), "footer|magic"
-        )
-        for cut in CUTS
-    },
+    **{f"index cut at {cut:.0%}": case(changed_index(cut_at(cut)), "footer|magic") for cut in CUTS},
     "index without its last byte": case(changed_index(lambda data: data[:-1]), "magic"),
     "index with a byte more": case(changed_index(lambda data: data + b"\0"), "magic"),
     **{
-        f"flipped bit in byte {place} of the index": case(
-            changed_index(lambda data, place=place: flip(data, place)), says
-        )
+        f"flipped bit in byte {place} of the index": case(changed_index(flip_at(place)), says)
         for place, says in {
             0: "data block at byte 0: crc32c",
             30: "data block",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from support import bundles
 from support.bundles import Bundle, Entry, masked_crc, proto_bytes, proto_int
 
-from .case import CUTS, SIZES, Case, flip
+from .case import CUTS, SIZES, Case, cut_at, flip_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -206,7 +206,7 @@ CASES: dict[str, Case] = {
     "empty shard": case(changed_shard(lambda _: b""), "an empty file", SHARD),
     **{
         f"shard cut at {cut:.0%}": case(
-            changed_shard(lambda data, cut=cut: data[: int(cut * len(data))]),
+            changed_shard(cut_at(cut)),
             "truncated: 'model/.*needs bytes",
             SHARD,
         )
@@ -218,7 +218,7 @@ CASES: dict[str, Case] = {
     "shard of zeros": case(changed_shard(lambda data: bytes(len(data))), "crc32c", SHARD),
     **{
         f"flipped bit in byte {place} of the shard": case(
-            changed_shard(lambda data, place=place: flip(data, place)),
+            changed_shard(flip_at(place)),
             f"'{name}': crc32c",
             SHARD,
         )

@@ -199,7 +199,7 @@ CONFIG_CASES: dict[str, Case] = {
 
 def in_comment(text: bytes) -> Write:
     def write(folder: Path) -> None:
-        np.savez(folder / "x.npz", **raws.canonical(SIZES))
+        np.savez(folder / "x.npz", allow_pickle=False, **raws.canonical(SIZES))
         with zipfile.ZipFile(folder / "x.npz", "a") as archive:
             archive.comment = text
 

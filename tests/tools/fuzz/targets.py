@@ -13,6 +13,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import cramjam
 import numpy as np
 from support import bundles, raws
 
@@ -133,7 +134,7 @@ def bundle_seeds(folder: Path) -> Iterable[bytes]:
             block.add(key, value)
         halves.append(block.encode())
     yield shard + b"".join(SEPARATOR + b"\0" + half for half in halves)
-    packed = (bytes(bundles.cramjam.snappy.compress_raw(half)) for half in halves)
+    packed = (bytes(cramjam.snappy.compress_raw(half)) for half in halves)
     yield shard + b"".join(SEPARATOR + b"\1" + half for half in packed)
     block = bundles.Block()
     for key, value in records[:3]:
