@@ -15,12 +15,15 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 """None in an unpacked source archive."""
 
 
+def make_help() -> str:
+    command = ["make", "--no-print-directory", "-C", str(ROOT), "help"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 @pytest.fixture(scope="module")
 def targets() -> set[str]:
     """What `make help` lists."""
-    command = ["make", "--no-print-directory", "-C", ROOT, "help"]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return set(re.findall(r"^  make ([a-z-]+) ", text, re.MULTILINE))
+    return set(re.findall(r"^  make ([a-z-]+) ", make_help(), re.MULTILINE))
 
 
 def rows(title: str) -> list[str]:
@@ -28,6 +31,12 @@ def rows(title: str) -> list[str]:
     _, _, rest = CONTRIBUTING.partition(f"| {title} |")
     table, _, _ = rest.partition("\n\n")
     return re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)
+
+
+def test_what_lists_the_commands_fits_a_narrow_terminal() -> None:
+    table = re.findall(r"^\| `make .*$", CONTRIBUTING, re.MULTILINE)
+    assert len(table) > 5
+    assert max(map(len, [*make_help().splitlines(), *table])) <= 80
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -56,7 +65,7 @@ def test_the_rooms_are_the_folders_of_the_package() -> None:
 def test_every_folder_and_module_that_is_named_exists() -> None:
     named = set(re.findall(r"`((?:convert|tests|schemas)/[a-z_/.]*)`", CONTRIBUTING))
     named |= {f"convert/{path}" for path in re.findall(r"`(formats/[a-z_]+\.py)`", CONTRIBUTING)}
-    assert "tests/support/contracts.py" in named
+    assert "tests/support/contracts/" in named
     for path in named:
         assert (ROOT / path).exists(), path
 

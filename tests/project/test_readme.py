@@ -54,6 +54,7 @@ def run(script: str, place: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_commands_and_programs_do_what_is_shown(place: Path) -> None:
     shown = 0
     for language, text in BLOCKS:
