@@ -15,7 +15,7 @@ demo: $(VENV)/installed  ## Make a small GPT-2, inspect, convert and verify it
 	@$(TOOL).demo
 
 check: lint types $(VENV)/installed-check  ## Lint, types and the quick tests: the loop while working
-	$(BIN)/python -m pytest -m 'not interop and not slow and not tensorflow' $(PYTEST)
+	$(BIN)/python -m pytest -n auto -m 'not interop and not slow and not tensorflow' $(PYTEST)
 
 test: $(VENV)/installed-tests  ## Run all tests; sets up TensorFlow, too
 	$(BIN)/python -m pytest $(PYTEST)

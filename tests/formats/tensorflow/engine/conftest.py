@@ -40,7 +40,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture
 def stand_in_tensorflow(alone: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let support/stand_in/tensorflow.py be what the process imports, and what is installed."""
-    (folder,) = stand_in.__path__
+    folder = next(iter(stand_in.__path__))
     monkeypatch.setenv("PYTHONPATH", folder)
     monkeypatch.setattr(sys, "path", [folder, *sys.path])
     monkeypatch.delitem(sys.modules, "tensorflow", raising=False)

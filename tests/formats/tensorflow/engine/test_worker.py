@@ -195,7 +195,7 @@ class Running:
         answers, for_answers = os.pipe()
         for_lifeline, self.lifeline = os.pipe()
         self.answers = os.fdopen(answers, "rb")
-        (folder,) = stand_in.__path__
+        folder = next(iter(stand_in.__path__))
         self.popen = subprocess.Popen(
             [sys.executable, "-P", worker.__file__, str(for_answers), str(for_lifeline)],
             stdin=subprocess.PIPE,
