@@ -16,12 +16,7 @@ from gpt2_convert import errors
 from gpt2_convert.cli.printer import spell_flag
 from gpt2_convert.errors import Advice, Gpt2ConvertError, Problem, SchemaError
 from gpt2_convert.reports.summary import Side, Totals
-from gpt2_convert.reports.verification import (
-    Finding,
-    Kind,
-    VerificationError,
-    VerificationReport,
-)
+from gpt2_convert.reports.verification import Finding, Kind, VerificationError, VerificationReport
 from gpt2_convert.tensors.casting import CastLoss
 
 if TYPE_CHECKING:
@@ -152,7 +147,7 @@ def test_an_error_of_another_process_arrives_whole() -> None:
         ("verify", False, "verify=False", "--no-verify"),
         ("allow_overflow", True, "allow_overflow=True", "--allow-overflow"),
         ("drop", "*/m", "drop='*/m'", "--drop '*/m'"),
-        ("drop", "it's", 'drop="it\'s"', '--drop "it\'s"'),
+        ("drop", "it's", 'drop="it\'s"', "--drop 'it'\"'\"'s'"),
         ("scope", "policy/", "scope='policy/'", "--scope policy/"),
         ("engine", "tensorflow", "engine='tensorflow'", "--engine tensorflow"),
         ("n_head", 12, "n_head=12", "--n-head 12"),

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
-from ..quoting import quote
 from .streams import escape
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..reports.text import Part
+    from ..reports.layout import Part
 
 
 class Printer:
@@ -45,5 +45,5 @@ def spell_flag(option: str, value: object) -> str:
         return f"--no-{name}"
     if value is None or value is True:
         return f"--{name}"
-    # A pattern would be expanded by a shell.
-    return f"--{name} {quote(value) if option == 'drop' and isinstance(value, str) else value}"
+    # A shell would expand a pattern.
+    return f"--{name} {shlex.quote(str(value))}"
