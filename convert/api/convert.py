@@ -10,27 +10,30 @@ from typing import TYPE_CHECKING
 
 from ..compare.checkpoints import compare
 from ..errors import Advice, UsageError
+from ..formats.companion_kinds import is_replaceable
+from ..formats.companions import copy_companion
 from ..formats.engines import NATIVE
-from ..formats.opening import find_engine
-from ..formats.readers import READERS
+from ..formats.opening import find_engine, open_written
 from ..formats.writers import WRITERS
 from ..io.atomic import check_target, partial_file
 from ..io.atomic_folder import check_folder_target, partial_folder
 from ..io.source import check_path
+from ..model.adopt import adopt, drop_tied
 from ..progress import ignore_progress
 from ..reports.conversion import ConversionReport
-from ..reports.digest import DigestReport
 from ..reports.summary import Side, sum_up
 from ..reports.verification import VerificationError
 from ..tensors.casting import CastLoss
-from .digest import digest_tensors
+from .companions import check_companions, choose_companions, prove_companions
+from .digest import digest_tensors, list_digests
 from .source import build_source
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from ..checkpoint.canonical import Checkpoint
+    from ..formats.companions import Beside
     from ..formats.engines import EngineName
     from ..formats.readers import SourceFormat
     from ..formats.writers import Compression, TargetFormat, Writer
@@ -57,13 +60,16 @@ def convert(
     digest: bool = False,
     force: bool = False,
     verify: bool = True,
+    weights_only: bool = False,
     progress: Progress | None = None,
 ) -> ConversionReport:
     """Convert the checkpoint at ``source`` into the file or folder ``target``.
 
     ``to`` is a key of WRITERS; without it the suffix of ``target`` decides. ``compress`` is "gzip",
-    for HDF5. ``digest`` adds SHA-256 digests to the report. ``force`` allows an existing target to
-    be replaced. ``verify=False`` waives the proof. The other keywords are those of :func:`.open`
+    for HDF5. ``digest`` adds SHA-256 digests to the report, of the target as it was read back.
+    ``force`` allows an existing target to be replaced. ``verify=False`` waives the proof.
+    ``weights_only`` leaves the files beside the weights behind, which travel otherwise from folder
+    to folder, the tokenizer's for example. The other keywords are those of :func:`.open`
     and say how the source is to be read; with the ``engine`` "tensorflow" the proof re-reads it
     through TensorFlow, so that no mistake of the native reader can be in both. Memory stays within
     some tens of megabytes at any model size.
@@ -105,27 +111,40 @@ def convert(
         if witness:
             find_engine(checkpoint.format, witness, checkpoint.raw.where)  # sooner than at the end
         totals = sum_up(list(checkpoint.values()))
+        beside = choose_companions(checkpoint, writer, weights_only=weights_only)
+        notes = check_companions(beside.companions, checkpoint.config.n_vocab)
+        written = Side(os.fspath(target), into)
         verification = None
-        with _partial_target(target, writer, checkpoint, force=force) as partial:
+        hashes: dict[str, str] | None = None
+        names = writer.folder_of | {each.name for each in beside.companions}
+        with _partial_target(target, writer, checkpoint, names, force=force) as partial:
             _write(checkpoint, partial, writer, compress, totals.nbytes, watch)
+            n_vocab = checkpoint.config.n_vocab
+            copied = tuple(copy_companion(each, partial, n_vocab) for each in beside.companions)
             if verify:
-                verification = _prove(origin, partial, target, into, watch)
+                hashes = {} if digest else None
+                expected = writer.config(checkpoint)
+                verification = _prove(origin, partial, written, expected, beside, hashes, watch)
+            elif digest:
+                with open_written(partial, writer.read_as) as raw:
+                    tensors = drop_tied(adopt(raw)).values()
+                    hashes = {each.name: each.sha256 for each in digest_tensors(tensors, watch)}
             target_nbytes = _count_bytes(partial)
-            written = Side(os.fspath(target), into)
-            digests = digest_tensors(checkpoint.values(), watch) if digest else ()
         return ConversionReport(
             source=Side(checkpoint.raw.where, checkpoint.format),
             target=written,
             target_nbytes=target_nbytes,
-            hparams=checkpoint.hparams,
+            config=checkpoint.config,
             hparams_from=checkpoint.hparams_from,
             totals=totals,
             mapped=tuple((tensor.source_name, name) for name, tensor in checkpoint.items()),
             dropped=checkpoint.dropped,
-            notes=checkpoint.notes,
+            notes=(*checkpoint.notes, *notes),
             verification=verification,
-            digests=DigestReport(written, tuple(digests)) if digest else None,
+            digests=None if hashes is None else list_digests(written, checkpoint, hashes),
             engine=checkpoint.raw.engine,
+            companions=copied,
+            left=beside.left,
         )
 
 
@@ -142,15 +161,20 @@ def _format_of(target: str) -> str:
 
 
 def _partial_target(
-    target: Path, writer: Writer, checkpoint: Checkpoint, *, force: bool
+    target: Path, writer: Writer, checkpoint: Checkpoint, names: Collection[str], *, force: bool
 ) -> AbstractContextManager[Path]:
-    """Return the context that gives the target its name at the end, if it may be written."""
+    """Return the context that gives the target its name at the end, if it may be written.
+
+    ``names`` are what it will hold where it is a folder.
+    """
     sources = [Path(file.path) for file in checkpoint.raw.files if file.nbytes is not None]
     if writer.folder_of:
-        final = check_folder_target(
-            target, force=force, sources=sources, replaceable=writer.folder_of
-        )
-        return partial_folder(final, force=force, replaceable=writer.folder_of)
+
+        def replaceable(name: str) -> bool:
+            return name in names or is_replaceable(name)
+
+        final = check_folder_target(target, force=force, sources=sources, replaceable=replaceable)
+        return partial_folder(final, force=force, replaceable=replaceable)
     identities = set()
     for source in sources:
         with suppress(FileNotFoundError):  # gone meanwhile, so nothing can replace it
@@ -189,28 +213,43 @@ def _count_bytes(path: Path) -> int:
 
 
 def _prove(
-    origin: Source, partial: Path, target: Path, to: str, progress: Progress
+    origin: Source,
+    partial: Path,
+    target: Side,
+    expected_config: Mapping[str, object],
+    beside: Beside,
+    hashes: dict[str, str] | None,
+    progress: Progress,
 ) -> VerificationReport:
-    """Open source and target anew and compare them.
+    """Open source and target anew and compare them; ``hashes`` as in :func:`.compare`.
 
     Raises:
         VerificationError: they differ.
     """
     loss = CastLoss()
-    reader = READERS[WRITERS[to].read_as]
-    with origin.open(loss) as afresh, (reader.reopen or reader.open)(partial, None) as written:
+    read_as = WRITERS[target.format].read_as
+    with origin.open(loss) as afresh, open_written(partial, read_as) as written:
         report = compare(
             afresh,
             written,
-            target_side=Side(os.fspath(target), to),
-            strict=True,
+            target_side=target,
+            expected_config=expected_config,
+            hashes=hashes,
             loss=None if origin.dtype is None else loss,
             progress=progress,
         )
+    proven, findings = prove_companions(beside.companions, partial)
+    report = replace(
+        report,
+        findings=(*report.findings, *findings),
+        companions=tuple(each.name for each in proven),
+        # What the target has was written whole and proven, so nothing is left to compare.
+        not_compared=(),
+    )
     if not report.ok:
         first = report.findings[0]
         raise VerificationError(
-            f"{target}: what was written differs from {os.fspath(origin.path)} in "
+            f"{target.path}: what was written differs from {os.fspath(origin.path)} in "
             f"{len(report.findings)} places, first {first.tensor}: {first.message}; "
             "it was discarded",
             report,

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..progress import ignore_progress
 from ..reports.digest import DigestReport, TensorDigest
 from ..reports.summary import Side
 from ..tensors.read_ahead import read_ahead
+from .listing import compare_listing, read_listing
 from .source import build_source
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from ..checkpoint.canonical import Checkpoint
     from ..formats.engines import EngineName
     from ..formats.readers import SourceFormat
     from ..progress import Progress
@@ -33,16 +36,20 @@ def digest(
     dtype: DTypeName | None = None,
     allow_overflow: bool = False,
     engine: EngineName | None = None,
+    check: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> DigestReport:
     """Compute the digests of the checkpoint at ``source``; :mod:`..reports.digest` has their rule.
 
-    The keywords are those of :func:`.open`. With ``dtype`` the digests are those of the weights as
-    they are after the cast.
+    ``check`` is a file with a listing that was printed earlier; what differs from it is in the
+    report's findings. The other keywords are those of :func:`.open`. With ``dtype`` the digests are
+    those of the weights as they are after the cast.
 
     Raises:
-        Gpt2ConvertError: as open(); or the checkpoint cannot be read to its end.
+        FormatError: the file to check with is no such listing.
+        Gpt2ConvertError: as open(); or a file cannot be read to its end.
     """
+    listing = None if check is None else read_listing(check)
     origin = build_source(
         source,
         format=format,
@@ -55,13 +62,26 @@ def digest(
         engine=engine,
     )
     with origin.open() as checkpoint:
-        tensors = tuple(digest_tensors(checkpoint.values(), progress or ignore_progress))
-        return DigestReport(
+        tensors = digest_tensors(checkpoint.values(), progress or ignore_progress)
+        report = DigestReport(
             Side(checkpoint.raw.where, checkpoint.format),
-            tensors,
+            tuple(tensors),
+            checkpoint.config.effective(),
             checkpoint.raw.engine,
-            checkpoint.raw.notes,
+            checkpoint.notes,
         )
+    if listing is None:
+        return report
+    return replace(report, findings=compare_listing(report, listing))
+
+
+def list_digests(side: Side, checkpoint: Checkpoint, hashes: Mapping[str, str]) -> DigestReport:
+    """Return the digests of what was written of ``checkpoint``; ``hashes`` are the tensors'."""
+    tensors = tuple(
+        TensorDigest(name, tensor.dtype.value, tensor.shape, hashes[name])
+        for name, tensor in checkpoint.items()
+    )
+    return DigestReport(side, tensors, checkpoint.config.effective())
 
 
 def digest_tensors(tensors: Iterable[LazyTensor], progress: Progress) -> list[TensorDigest]:

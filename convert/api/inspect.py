@@ -5,19 +5,27 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ..errors import ChecksumError, FormatError, SchemaError, SourceNotFoundError, UnsupportedError
+from ..errors import (
+    ChecksumError,
+    FormatError,
+    Gpt2ConvertError,
+    SchemaError,
+    SourceNotFoundError,
+    UnsupportedError,
+)
+from ..formats.companions import check_companion, list_beside
+from ..model.config import settle_config
 from ..progress import ignore_progress
 from ..reports.inspection import InspectionReport
 from ..reports.summary import sum_up
 from ..tensors.stats import compute_stats
-from .source import build_source
+from .source import build_source, note_unread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..checkpoint.canonical import Checkpoint
     from ..checkpoint.raw import RawCheckpoint
-    from ..errors import Gpt2ConvertError
     from ..formats.engines import EngineName
     from ..formats.readers import SourceFormat
     from ..progress import Progress
@@ -71,6 +79,7 @@ def inspect(
         except (SchemaError, FormatError, UnsupportedError) as error:
             refusal = error
         else:
+            checkpoint = note_unread(settle_config(checkpoint, look=False))
             tensors = tuple(checkpoint.values())
         return InspectionReport(
             path=os.fspath(source),
@@ -84,7 +93,25 @@ def inspect(
             stats=_measure(tensors, raw, progress or ignore_progress) if stats else None,
             engine=raw.engine,
             notes=checkpoint.notes if checkpoint else raw.notes,
+            obstacles=tuple(_find_obstacles(raw, checkpoint, refusal)),
         )
+
+
+def _find_obstacles(
+    raw: RawCheckpoint, checkpoint: Checkpoint | None, refusal: Gpt2ConvertError | None
+) -> list[str]:
+    """Return what shows without reading weights and would stop a conversion even of a GPT-2."""
+    errors = [*raw.faults, *([refusal] if refusal else [])]
+    # What is unsupported, or no GPT-2, may well be sound; statements that contradict are not.
+    found = [error for error in errors if not isinstance(error, UnsupportedError | SchemaError)]
+    found += [error for error in errors if isinstance(error, SchemaError) and error.contradictory]
+    if checkpoint is not None:
+        for companion in list_beside(raw).companions:
+            try:
+                check_companion(companion, checkpoint.config.n_vocab)
+            except Gpt2ConvertError as error:
+                found.append(error)
+    return [str(error) for error in found]
 
 
 def _measure(

@@ -44,8 +44,9 @@ def open(
       installed; by default it reads what the native reader declines, V1 that is, and the notes say
       so.
 
-    Only a model with an lm_head has weights read at once: to see whether it is tied. The result is
-    a mapping of canonical name to lazy tensor::
+    Only a model with an lm_head has weights read at once: to see whether it is tied. Buffers are
+    dropped by their names, and a note says so; converting, verifying and digesting look at their
+    values. The result is a mapping of canonical name to lazy tensor::
 
         with gpt2_convert.open("models/124M") as checkpoint:
             checkpoint.hparams.n_embd                     # 768
@@ -68,4 +69,4 @@ def open(
         dtype=dtype,
         allow_overflow=allow_overflow,
         engine=engine,
-    ).open()
+    ).open(look=False)

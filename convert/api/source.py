@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..formats.opening import open_raw
-from ..model.adopt import adopt, drop_tied
-from ..model.config import state_heads
+from ..model.adopt import adopt, check_buffers, drop_tied
+from ..model.config import settle_config, state_dtype, state_heads
 from ..tensors.casting import cast_tensors
 from ..tensors.dtype import parse_dtype
 
@@ -41,20 +41,26 @@ class Source:
     allow_overflow: bool = False
     engine: EngineName | None = None
 
-    def open(self, loss: CastLoss | None = None) -> Checkpoint:
+    def open(self, loss: CastLoss | None = None, *, look: bool = True) -> Checkpoint:
         """Open it, cast if that was asked for; ``loss`` learns what the cast changes.
 
-        Raises as :func:`.open`.
+        Buffers are read where ``look`` says so; else a note says that they were not. Raises as
+        :func:`.open`.
         """
         raw = self.open_raw()
         try:
             # First, because a fault such as a missing shard explains what the family would miss.
             refuse_faults(raw)
-            checkpoint = drop_tied(self.adopt(raw))
-            if self.dtype is None:
-                return checkpoint
-            # Two tensors may become equal by rounding, and whoever reads them will find it so.
-            return drop_tied(self.cast(checkpoint, loss))
+            checkpoint = self.adopt(raw)
+            if look:
+                check_buffers(checkpoint)
+            else:
+                checkpoint = note_unread(checkpoint)
+            checkpoint = drop_tied(checkpoint, self.drop)
+            if self.dtype is not None:
+                # Two tensors may become equal by rounding, and whoever reads them will find it so.
+                checkpoint = drop_tied(self.cast(checkpoint, loss), self.drop)
+            return settle_config(checkpoint)
         except BaseException:
             raw.close()
             raise
@@ -79,7 +85,8 @@ class Source:
             loss=loss,
             where=checkpoint.raw.where,
         )
-        return replace(checkpoint, tensors=tensors)
+        config = state_dtype(checkpoint.config, self.dtype)
+        return replace(checkpoint, tensors=tensors, config=config)
 
 
 def build_source(
@@ -111,6 +118,16 @@ def build_source(
         allow_overflow=allow_overflow,
         engine=engine,
     )
+
+
+def note_unread(checkpoint: Checkpoint) -> Checkpoint:
+    """Return the checkpoint with a note of the buffers that were dropped by their names alone."""
+    count = len(checkpoint.buffers)
+    if not count:
+        return checkpoint
+    what = "1 mask buffer was" if count == 1 else f"{count:,} mask buffers were"
+    note = f"{what} dropped by name; the values were not looked at"
+    return replace(checkpoint, notes=(*checkpoint.notes, note))
 
 
 def refuse_faults(raw: RawCheckpoint) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..compare.checkpoints import compare
 from ..formats.opening import open_raw
 from ..tensors.casting import CastLoss
 from ..tensors.tolerance import Tolerance
+from .companions import compare_companions
 from .source import build_source, refuse_faults
 
 if TYPE_CHECKING:
@@ -35,15 +37,17 @@ def verify(
     engine: EngineName | None = None,
     atol: float = 0.0,
     rtol: float = 0.0,
+    weights_only: bool = False,
     progress: Progress | None = None,
 ) -> VerificationReport:
     """Compare any two checkpoints that the tool reads.
 
     Values count as equal where ``|source - target| <= atol + rtol * |source|``; by default every
-    bit counts. The other keywords are those of :func:`.open` and say how the source is to be read;
-    the target is read as it is. ``dtype`` casts the source before it is compared, as a conversion
-    with that dtype does. With the ``engine`` "tensorflow" TensorFlow is the witness, and no name,
-    shape or value of the source is taken from the native reader.
+    bit counts. Where both are folders, the files beside the weights that both have are compared,
+    too, unless ``weights_only``. The other keywords are those of :func:`.open` and say how the
+    source is to be read; the target is read as it is. ``dtype`` casts the source before it is
+    compared, as a conversion with that dtype does. With the ``engine`` "tensorflow" TensorFlow is
+    the witness, and no name, shape or value of the source is taken from the native reader.
 
     Raises:
         Gpt2ConvertError: one of the two cannot be read, or the source is no GPT-2. Differences
@@ -64,4 +68,13 @@ def verify(
     loss = CastLoss() if origin.dtype else None
     with origin.open(loss) as checkpoint, open_raw(target) as raw:
         refuse_faults(raw)
-        return compare(checkpoint, raw, tolerance=tolerance, loss=loss, progress=progress)
+        report = compare(checkpoint, raw, tolerance=tolerance, loss=loss, progress=progress)
+        if weights_only:
+            return report
+        compared, findings, alone = compare_companions(checkpoint.raw, raw)
+        return replace(
+            report,
+            findings=(*report.findings, *findings),
+            companions=compared,
+            not_compared=(*report.not_compared, *alone),
+        )

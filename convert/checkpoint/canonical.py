@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
     from ..tensors.tensor import LazyTensor
+    from .config import Config
     from .hparams import HParams
     from .params import ModelParams
     from .raw import RawCheckpoint
@@ -31,24 +32,35 @@ class Checkpoint(Mapping[str, "LazyTensor"]):
     """A GPT-2 checkpoint: a mapping of canonical name to lazy tensor, in canonical order.
 
     Every tensor of the source is either in the mapping or in ``dropped``; ``notes`` are what else a
-    user should know of them. ``hparams_from`` says where the hparams were stated: a file, or "the
-    shapes". ``config`` is the whole config.json where the source is a Hugging Face model, or was
-    once made from one, else None. It is a context manager; without ``with``, its files are closed
-    when the last reference goes.
+    user should know of them. ``config`` has the sizes and what else the output depends on.
+    ``buffers`` are the dropped tensors that count as what GPT-2 computes itself, with their kind: a
+    matter of their values. It is a context manager; without ``with``, its files are closed when the
+    last reference goes.
     """
 
     raw: RawCheckpoint
-    hparams: HParams
-    hparams_from: str
+    config: Config
     tensors: Mapping[str, LazyTensor]
     dropped: tuple[Dropped, ...]
     notes: tuple[str, ...] = ()
-    config: Mapping[str, object] | None = None
+    buffers: tuple[tuple[LazyTensor, str], ...] = ()
 
     @property
     def format(self) -> str:
         """The source's container, a key of READERS."""
         return self.raw.format
+
+    @property
+    def hparams(self) -> HParams:
+        """The sizes that OpenAI's hparams.json has."""
+        return self.config.hparams
+
+    @property
+    def hparams_from(self) -> str:
+        """Where the hparams were stated: the files, or "the shapes"."""
+        stated = self.config.stated_in
+        places = dict.fromkeys(stated[size] for size in self.hparams.known() if size in stated)
+        return " and ".join(places) or "the shapes"
 
     def __repr__(self) -> str:
         return (
@@ -58,6 +70,13 @@ class Checkpoint(Mapping[str, "LazyTensor"]):
 
     def __getitem__(self, name: str) -> LazyTensor:
         return self.tensors[name]
+
+    # A mapping would be equal to another of the same names and shapes, whatever the weights are.
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.tensors)

@@ -46,7 +46,7 @@ class AttentionParams:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MLPParams:
-    """The two linear maps around the activation: n_embd to 4 * n_embd and back."""
+    """The two linear maps around the activation: n_embd to n_inner and back."""
 
     c_fc: LinearParams
     c_proj: LinearParams

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..errors import FormatError
 from ..io.strict_json import parse_config
 
 if TYPE_CHECKING:
@@ -23,17 +24,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RawConfig:
-    """What the source states of its model: ``text`` is JSON, not parsed yet."""
+    """What the source states of its model: ``text`` is JSON, not parsed yet.
+
+    ``damage`` is what speaks against believing it, where that was seen already. Where it is
+    ``complete``, what it does not state is GPT-2's own, as in the files of this tool.
+    """
 
     where: str
     text: bytes
+    damage: str | None = None
+    complete: bool = False
 
     def fields(self) -> dict[str, object]:
         """Parse the text into a JSON object.
 
         Raises:
-            FormatError: it is not JSON, not an object, says a key twice, or is too deep.
+            FormatError: it is damaged, not JSON, not an object, says a key twice, or is too deep.
         """
+        if self.damage is not None:
+            raise FormatError(f"{self.where}: {self.damage}")
         return parse_config(self.text, self.where)
 
 
@@ -51,8 +60,9 @@ class RawCheckpoint:
 
     ``tensors`` keeps the container's order and may repeat a name. ``faults`` are the errors that
     stand in the way of reading tensors but not of listing them, such as a missing shard.
-    ``open_files`` are closed with the checkpoint. ``folder`` is where files beside the weights lie,
-    a tokenizer for example; None where the container is one file that holds all there is.
+    ``configs`` are what is stated of the model, in the container or beside it. ``open_files`` are
+    closed with the checkpoint. ``folder`` is where files beside the weights lie, a tokenizer for
+    example; None where the container is one file that holds all there is.
     ``engine`` is what reads it: "native" or another program and its version; ``notes`` are what
     should be known of how it is read.
     """
@@ -62,7 +72,7 @@ class RawCheckpoint:
     tensors: tuple[LazyTensor, ...]
     files: tuple[FileInfo, ...]
     open_files: tuple[OpenFile, ...]
-    config: RawConfig | None = None
+    configs: tuple[RawConfig, ...] = ()
     faults: tuple[Gpt2ConvertError, ...] = ()
     folder: Path | None = None
     engine: str = "native"

@@ -19,6 +19,7 @@ from .options import (
     common_options,
     conversion_options,
     path_argument,
+    weights_option,
 )
 from .printer import Printer, spell_flag
 from .results import print_error_document, print_report, show_verification, working
@@ -201,6 +202,7 @@ for _name, _conversion in CONVERSIONS.items():
 )
 @cast_options
 @common_options
+@weights_option
 def verify(source: str, target: str, as_json: bool, quiet: bool, **options: Any) -> int:  # noqa: ANN401
     """Compare any two checkpoints: names, shapes, dtypes and every bit.
 
@@ -227,25 +229,38 @@ def inspect(source: str, flat: bool, as_json: bool, quiet: bool, **options: Any)
 
         write_inspection(Printer(), report, flat=flat, spell=spell_flag)
 
-    return print_report(EQUAL, report, show, as_json, quiet)
+    code = print_report(EQUAL if report.ok else COULD_NOT, report, show, as_json, quiet)
+    if not report.ok:
+        left = len(report.obstacles) - 1
+        print_error(report.obstacles[0] + (f" (and {left:,} more)" if left else ""))
+    return code
 
 
 @commands.command(epilog=SOURCE_HELP)
 @path_argument("source")
+@click.option(
+    "--check",
+    type=click.Path(readable=False),
+    metavar="FILE",
+    help="Compare with a listing that was printed earlier; exit with 1 if something changed.",
+)
 @common_options
 def digest(source: str, as_json: bool, quiet: bool, **options: Any) -> int:  # noqa: ANN401
-    """Print a SHA-256 of each tensor and, on the last line, of the whole.
+    """Print a SHA-256 of each tensor, of the configuration and, last, of the whole model.
 
-    They are equal for equal contents, whatever the container.
+    They are equal for equal models, whatever the container.
     """
     with working(as_json, quiet) as progress:
         report = gpt2_convert.digest(source, progress=progress, **options)
 
     def show() -> None:
-        from ..reports.text import write_digests
+        from ..reports.text import write_check, write_digests
 
-        write_digests(Printer(), report)
+        if options["check"] is None:
+            write_digests(Printer(), report)
+        else:
+            write_check(Printer(), report, spell_flag)
         for note in report.notes:
             print_error(note)  # stdout has lines for other programs
 
-    return print_report(EQUAL, report, show, as_json, quiet)
+    return print_report(EQUAL if report.ok else DIFFERENT, report, show, as_json, quiet)

@@ -67,6 +67,15 @@ def common_options(command: Command) -> Command:
     )
 
 
+def weights_option(command: Command) -> Command:
+    """Add the option that leaves the files beside the weights out of account."""
+    return click.option(
+        "--weights-only",
+        is_flag=True,
+        help="Leave out the files beside the weights, such as the tokenizer's.",
+    )(command)
+
+
 def cast_options(command: Command) -> Command:
     """Add the options that cast the source's weights."""
     return _add(
@@ -87,7 +96,7 @@ def cast_options(command: Command) -> Command:
 def conversion_options(command: Command) -> Command:
     """Add the options that every conversion has."""
     return _add(
-        cast_options(common_options(command)),
+        cast_options(common_options(weights_option(command))),
         click.option("-f", "--force", is_flag=True, help="Replace TARGET if it exists."),
         click.option("--no-verify", is_flag=True, help="Do not compare TARGET with SOURCE."),
         click.option(

@@ -1,29 +1,29 @@
 """The proof: two checkpoints compared through the canonical tree, every bit of every tensor.
 
 Floating-point numbers are compared as bits: a NaN equals the same NaN, and -0.0 differs from 0.0.
-Equal tensors cost one pass; one that differs gets a second look (:mod:`.differences`).
+Equal tensors cost one pass; one that differs gets a second look (:mod:`.hints`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import Advice, FormatError, SchemaError, UnsupportedError
-from ..model.config import read_behaviour, read_sizes
-from ..model.drops import find_wrong_drops
+from ..errors import Advice, FormatError, SchemaError
+from ..model.buffers import find_fault
 from ..model.names import match
 from ..model.schema import load_family
 from ..model.scopes import describe_choice
 from ..progress import ignore_progress
-from ..quoting import clip
 from ..reports.summary import Side, sum_up
 from ..reports.verification import Finding, Kind, VerificationReport
 from ..tensors.tensor import same_bytes
 from ..tensors.tolerance import EXACT, Tolerance
+from .config import compare_config, prove_config
 from .hints import Twins, describe
 from .values import compare_values
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Final
 
     from ..checkpoint.canonical import Checkpoint
@@ -44,12 +44,14 @@ def compare(
     target_side: Side | None = None,
     tolerance: Tolerance = EXACT,
     loss: CastLoss | None = None,
-    strict: bool = False,
+    expected_config: Mapping[str, object] | None = None,
+    hashes: dict[str, str] | None = None,
     progress: Progress | None = None,
 ) -> VerificationReport:
     """Compare an adopted source with a target as its file spells it; see :func:`verify`.
 
-    ``strict`` is for what this tool has just written: it has to state the hparams too.
+    ``expected_config`` is for what this tool has just written: every field of the configuration
+    that the target has to state. ``hashes`` receives the SHA-256 of each tensor of the target.
     """
     found = match(target, load_family())
     if len(found.scopes) > 1 and not found.hits:
@@ -57,20 +59,27 @@ def compare(
             target.where,
             (describe_choice(found.scopes, "; that is for the source, so pass it first"),),
         )
-    findings = _compare_hparams(source, target, strict)
+    config = compare_config(source, target)
+    findings = list(config.findings)
+    if expected_config is not None:
+        findings += prove_config(source, target, expected_config)
     findings += _find_extras(source, found)
     structure, pairs = _pair_up(source, found)
     findings += structure
-    different = compare_values(
+    compared = compare_values(
         pairs,
         tolerance,
         progress or ignore_progress,
         # The loss is one for all tensors, and made by one thread.
         workers=_WORKERS if loss is None else 1,
+        hashed=hashes is not None,
     )
     twins = Twins(source)
     targets = {name: stored for name, (_, stored) in found.tensors.items()}
-    findings += [describe(difference, twins, targets) for difference in different]
+    findings += [describe(difference, twins, targets) for difference in compared if difference]
+    if hashes is not None:
+        hashes |= {each.source.name: each.sha256 for each in compared if each.sha256}
+    distances = [each.overall for each in compared]
     return VerificationReport(
         source=Side(source.raw.where, source.format),
         target=target_side or Side(target.where, target.format),
@@ -79,7 +88,9 @@ def compare(
         loss=loss,
         tolerance=tolerance,
         engine=source.raw.engine,
-        notes=source.raw.notes,
+        notes=source.notes,
+        max_abs_diff=None if None in distances else max(filter(None, distances), default=0.0),
+        not_compared=config.not_compared,
     )
 
 
@@ -90,8 +101,9 @@ def _find_extras(source: Checkpoint, found: Match) -> list[Finding]:
         for tensor in found.unknown
     ]
     findings += [
-        Finding(Kind.EXTRA, tensor.name, text)
-        for tensor, text in find_wrong_drops(found.dropped, source.hparams.known())
+        Finding(Kind.EXTRA, tensor.name, fault)
+        for tensor, rule in found.dropped
+        if rule.values is not None and (fault := _find_buffer_fault(tensor, rule.values))
     ]
     findings += [
         Finding(Kind.DUPLICATE, tensor.name, "it stands twice") for tensor in found.repeated
@@ -102,6 +114,14 @@ def _find_extras(source: Checkpoint, found: Match) -> list[Finding]:
             text = f"{list(stored.shape)} is not in the source"
             findings.append(Finding(Kind.EXTRA, name, text))
     return findings
+
+
+def _find_buffer_fault(tensor: LazyTensor, kind: str) -> str | None:
+    """Return what speaks against a buffer of the target; damage does."""
+    try:
+        return find_fault(tensor, kind)
+    except FormatError as error:
+        return str(error)
 
 
 def _is_tied(stored: LazyTensor, twin: LazyTensor) -> bool:
@@ -143,41 +163,6 @@ def _pair_up(
         else:
             pairs.append((tensor, stored))
     return findings, pairs
-
-
-def _compare_hparams(source: Checkpoint, target: RawCheckpoint, strict: bool) -> list[Finding]:
-    """Compare what both state: n_head and the like change the output, and no tensor shows them.
-
-    If ``strict``, the target has to state all that is known of the source.
-    """
-    family = load_family()
-    try:
-        stated = read_sizes(target, family)
-    except (FormatError, UnsupportedError) as error:
-        return [Finding(Kind.HPARAMS, "hparams", str(error))]
-    if stated is None:
-        text = "the target does not state them"
-        return [Finding(Kind.HPARAMS, "hparams", text)] if strict else []
-    if source.raw.config is None and not strict:
-        return []
-    pairs: dict[str, tuple[object, object]] = {
-        key: (value, stated.get(key))
-        for key, value in source.hparams.known().items()
-        if strict or key in stated
-    }
-    behaviour = read_behaviour(target, family)
-    pairs |= {
-        key: (value, behaviour[key]) for key, value in read_behaviour(source.raw, family).items()
-    }
-    return [
-        Finding(
-            Kind.HPARAMS,
-            key,
-            f"{clip(repr(value))} in the source, {clip(repr(other))} in the target",
-        )
-        for key, (value, other) in pairs.items()
-        if value != other
-    ]
 
 
 def _describe_shape(name: str, expected: tuple[int, ...], found: tuple[int, ...]) -> Finding:

@@ -23,11 +23,15 @@ if TYPE_CHECKING:
 
 
 class Difference:
-    """What differs between a source tensor and the target's, chunk by chunk; true if anything."""
+    """What differs between a source tensor and the target's, chunk by chunk; true if anything.
+
+    ``overall`` is the largest difference of all values, within the tolerance or not; None where one
+    is no finite number. ``sha256`` is the digest of the target's bytes, where one was asked for.
+    """
 
     __slots__ = (
         "_position", "damage", "differing", "finite", "first", "first_values", "max_abs_diff",
-        "source", "target", "tolerance",
+        "overall", "sha256", "source", "target", "tolerance",
     )  # fmt: skip
 
     def __init__(
@@ -40,6 +44,8 @@ class Difference:
         self.first: int | None = None
         self.first_values: tuple[float, float] | None = None
         self.max_abs_diff = 0.0
+        self.overall: float | None = 0.0
+        self.sha256: str | None = None
         self.finite = True
         self.damage: str | None = None
         self._position = 0
@@ -89,6 +95,7 @@ class Difference:
         where = np.flatnonzero(bits(expected[:size], dtype) != bits(found[:size], dtype))
         first = numbers(expected[:size], dtype)[where]
         second = numbers(found[:size], dtype)[where]
+        self._measure(first, second)
         if not self.tolerance.exact:
             far = self.tolerance.exceeded(first, second)
             where, first, second = where[far], first[far], second[far]
@@ -103,6 +110,18 @@ class Difference:
         self.finite &= bool(np.isfinite(distance).all())
         if self.finite:
             self.max_abs_diff = max(self.max_abs_diff, float(distance.max()))
+
+    def _measure(self, first: Array, second: Array) -> None:
+        """Take in values that are not the same bits, for the largest difference of all."""
+        import numpy as np
+
+        with np.errstate(all="ignore"):
+            distance = np.abs(first - second)
+        # The same infinity, or NaN with NaN, is no distance.
+        distance[(first == second) | (np.isnan(first) & np.isnan(second))] = 0
+        largest = float(distance.max()) if distance.size else 0.0
+        if self.overall is not None:
+            self.overall = max(self.overall, largest) if np.isfinite(largest) else None
 
 
 def numbers(data: bytes, dtype: DType) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -30,8 +31,12 @@ def compare_values(
     tolerance: Tolerance,
     progress: Progress,
     workers: int,
+    *,
+    hashed: bool = False,
 ) -> list[Difference]:
-    """Return the pairs whose bytes differ, in their order; ``workers`` threads compare a pair each.
+    """Compare the pairs and return a difference for each, in their order; true where there is one.
+
+    ``workers`` threads compare a pair each. With ``hashed`` the target's bytes are digested, too.
 
     Raises:
         Gpt2ConvertError: a tensor cannot be read.
@@ -47,7 +52,9 @@ def compare_values(
     try:
         for number, (tensor, stored) in enumerate(pairs):
             difference = Difference(tensor, stored, tolerance)
-            futures.append(pool.submit(_compare_pair, number, difference, events, abandoned))
+            futures.append(
+                pool.submit(_compare_pair, number, difference, events, abandoned, hashed)
+            )
         while len(found) < len(pairs):
             event = events.get()
             if isinstance(event, int):
@@ -67,7 +74,7 @@ def compare_values(
         if compared.error is not None:
             raise compared.error
     found.sort(key=lambda compared: compared.number)
-    return [compared.difference for compared in found if compared.difference]
+    return [compared.difference for compared in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +87,11 @@ class _Compared:
 
 
 def _compare_pair(
-    number: int, difference: Difference, events: Queue[int | _Compared], abandoned: threading.Event
+    number: int,
+    difference: Difference,
+    events: Queue[int | _Compared],
+    abandoned: threading.Event,
+    hashed: bool,
 ) -> None:
     def put(event: int | _Compared) -> bool:
         while not abandoned.is_set():
@@ -93,11 +104,16 @@ def _compare_pair(
 
     try:
         source, target = difference.source.chunks(), difference.target_chunks()
+        running = hashlib.sha256()
         for expected, found in zip_longest(source, target, fillvalue=b""):
             difference.compare(expected, found)
+            if hashed:
+                running.update(found)
             if not put(len(expected)):
                 return
         difference.finish()
+        if hashed:
+            difference.sha256 = running.hexdigest()
         put(_Compared(number, difference))
     except BaseException as error:  # noqa: BLE001 - raised again by the caller
         put(_Compared(number, difference, error))

@@ -62,6 +62,14 @@ _MAGICS: Final[dict[bytes, tuple[type[Gpt2ConvertError], str]]] = {
     ),
 }  # fmt: skip
 """What the first bytes say; white space before them does not count."""
+_PAGES: Final = (b"<!doctype", b"<html", b"<?xml")
+"""How pages begin, in small letters."""
+_ANSWERS: Final = (
+    b"404: not found", b"404 not found", b"403 forbidden", b"401 client error",
+    b"invalid username or password", b"repository not found", b"access to model", b"not found",
+    b'{"error"', b"{'error'",
+)  # fmt: skip
+"""How servers answer for a file that they do not have or do not give, in small letters."""
 
 _FOLDERS: Final[dict[str, tuple[type[Gpt2ConvertError], str]]] = {
     "adapter_config.json": (UnsupportedError, ADAPTER),
@@ -99,6 +107,35 @@ def explain_file(file: SourceFile) -> Gpt2ConvertError | None:
     if _is_msgpack(head):
         return UnsupportedError(f"{file.path}: {_MSGPACK}")
     return None
+
+
+def explain_page(head: bytes, *, strict: bool = False) -> str | None:
+    """Return what a download left in the place of a file, by its first bytes; None if nothing.
+
+    Where ``strict``, a bracket alone is not enough: the file may well begin with one.
+    """
+    head = head.lstrip().lower()
+    if head.startswith(b"<") and (not strict or head.startswith(_PAGES)):
+        return _MAGICS[b"<"][1]
+    for magic in (b"version https://git-lfs", b"Entry not found"):
+        if head.startswith(magic.lower()):
+            return _MAGICS[magic][1]
+    if head.startswith(_ANSWERS):
+        return "a server's answer in the place of the file; fetch it again"
+    return None
+
+
+def is_other_weights(file: SourceFile) -> bool:
+    """Whether ``file`` holds weights in some container, by its first bytes.
+
+    Raises:
+        UnreadableError: it cannot be read.
+    """
+    head = file.read(0, min(file.size, _HEAD), "the magic")
+    known = head.startswith((b"GGUF", b"\x89HDF\r\n\x1a\n", b"PK\x03\x04", b"\x93NUMPY"))
+    # The length of a safetensors header, and its opening bracket.
+    safetensors = head[8:9] == b"{" and head[4:8] == bytes(4)
+    return known or safetensors or _is_pickle(head) or _is_msgpack(head)
 
 
 def explain_folder(path: Path) -> Gpt2ConvertError | None:

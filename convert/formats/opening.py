@@ -11,6 +11,7 @@ from ..io.source import check_path
 from .detect import detect
 from .engines import NATIVE, DeclinedError
 from .readers import READERS
+from .statements import read_beside
 
 if TYPE_CHECKING:
     import os
@@ -44,8 +45,21 @@ def open_raw(
         if step is not None and not reader.has_steps:
             raise UsageError(f"{path}: a step chooses within a folder of checkpoints")
         if engine in (None, NATIVE):
-            return _open_or_hand_over(reader, path, step, hand_over=engine is None)
-        return find_engine(name, engine, str(path)).open(path, step)
+            raw = _open_or_hand_over(reader, path, step, hand_over=engine is None)
+        else:
+            raw = find_engine(name, engine, str(path)).open(path, step)
+        return read_beside(raw, folder_named=path.is_dir())
+
+
+def open_written(path: Path, format: str) -> RawCheckpoint:
+    """Open what this tool has just written, with a word of the container's official library.
+
+    Raises:
+        FormatError: it is refused, by this reader or by that library, or they disagree.
+    """
+    reader = READERS[format]
+    raw = (reader.reopen or reader.open)(path, None)
+    return read_beside(raw, folder_named=path.is_dir())
 
 
 def find_engine(format: str, engine: str, where: str) -> Engine:

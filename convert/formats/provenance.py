@@ -2,10 +2,13 @@
 
 The statement is a JSON object. Nothing in it depends on clock, host or path::
 
-    {"hparams": {"n_vocab": 50257, …}, "source_format": "tensorflow", "config": {…}}
+    {"hparams": {"n_vocab": 50257, …}, "source_format": "tensorflow", "config": {…},
+     "checksum": "…"}
 
 ``config`` is there only if the source is a Hugging Face model, or was once made from one, and has a
-config.json: all of that. Each container has its own place for the statement:
+config.json: all of that. ``checksum`` is the SHA-256 of the other fields as compact JSON with
+sorted keys, so that a changed byte is seen; the statements of older files have none. Each container
+has its own place for the statement:
 
 - npz: the zip comment, the object as JSON;
 - safetensors: the metadata, under METADATA_KEY, the object as compact JSON with sorted keys;
@@ -14,36 +17,53 @@ config.json: all of that. Each container has its own place for the statement:
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from typing import TYPE_CHECKING
 
 from ..checkpoint.raw import RawConfig
 from ..errors import UnsupportedError
-from ..quoting import quote
+from ..model.config import state_hparams
+from ..model.schema import load_family
+from ..quoting import quote, quote_some
 
 if TYPE_CHECKING:
-    from typing import Final
+    from collections.abc import Mapping
+    from typing import Any, Final
 
     from ..checkpoint.canonical import Checkpoint
 
 METADATA_KEY: Final = "gpt2-convert"
 """The one key of a safetensors file's metadata."""
 HPARAMS: Final = "hparams"
+SOURCE_FORMAT: Final = "source_format"
 CONFIG: Final = "config"
+CHECKSUM: Final = "checksum"
+FIELDS: Final = (HPARAMS, SOURCE_FORMAT, CONFIG, CHECKSUM)
 MAX_COMMENT: Final = zipfile.ZIP_MAX_COMMENT
 """Bytes of a zip comment."""
 MAX_ATTRIBUTE: Final = 64 << 10
 """Bytes of an attribute: HDF5's own limit for one that is stored with its object."""
+_DAMAGED: Final = "fetch or convert the file again"
 
 
 def state(checkpoint: Checkpoint) -> dict[str, object]:
     """Return what a target states of ``checkpoint``."""
     statement: dict[str, object] = {
-        HPARAMS: checkpoint.hparams.known(),
-        "source_format": checkpoint.format,
+        HPARAMS: state_hparams(checkpoint.config),
+        SOURCE_FORMAT: checkpoint.format,
     }
-    return statement if checkpoint.config is None else {**statement, CONFIG: checkpoint.config}
+    if checkpoint.config.document is not None:
+        statement[CONFIG] = checkpoint.config.document
+    return {**statement, CHECKSUM: _digest(statement)}
+
+
+def state_config(checkpoint: Checkpoint) -> dict[str, object]:
+    """Return the part of the statement that a reader takes for the configuration."""
+    statement = state(checkpoint)
+    config: Any = statement.get(CONFIG, statement[HPARAMS])
+    return dict(config)
 
 
 def state_in_comment(checkpoint: Checkpoint) -> bytes:
@@ -79,26 +99,86 @@ def state_in_attributes(checkpoint: Checkpoint) -> dict[str, bytes]:
 
 def read_comment(comment: bytes, where: str) -> RawConfig | None:
     """Return what a zip comment states of the model; None where it is another program's."""
-    stated = _find_config(comment)
-    return None if stated is None else RawConfig(f"{where}: zip comment", stated)
+    where = f"{where}: zip comment"
+    try:
+        statement = json.loads(comment)
+    except (ValueError, RecursionError):
+        statement = None
+    if isinstance(statement, dict) and HPARAMS in statement:
+        return _read(statement, where)
+    if any(f'"{field}"'.encode() in comment for field in (HPARAMS, SOURCE_FORMAT, CHECKSUM)):
+        return RawConfig(where, comment, f"damaged: no statement as this tool makes it; {_DAMAGED}")
+    return None
 
 
-def read_metadata(text: str, where: str) -> RawConfig:
-    """Return what the metadata of a safetensors file states of the model.
-
-    What is not as this tool writes it is left to whoever wants to know.
-    """
-    stated = _find_config(text)
-    return RawConfig(f"{where}: metadata", text.encode() if stated is None else stated)
-
-
-def _find_config(text: str | bytes) -> bytes | None:
-    """Return the configuration in a statement, or the hparams where it has none."""
+def read_metadata(metadata: Mapping[str, str], where: str) -> RawConfig | None:
+    """Return what the metadata of a safetensors file states; None where it is another program's."""
+    where = f"{where}: metadata"
+    text = metadata.get(METADATA_KEY)
+    if text is None:
+        for key, value in metadata.items():
+            if f'"{HPARAMS}"' in value and f'"{SOURCE_FORMAT}"' in value:
+                reason = f"damaged: the key {METADATA_KEY!r} expected, found {quote(key)}"
+                return RawConfig(where, value.encode(), f"{reason}; {_DAMAGED}")
+        return None
     try:
         statement = json.loads(text)
-        return json.dumps(statement.get(CONFIG, statement[HPARAMS])).encode()
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, RecursionError):
+        statement = None
+    if isinstance(statement, dict) and HPARAMS in statement:
+        return _read(statement, where)
+    # What is not as this tool writes it fails where the configuration is parsed.
+    return RawConfig(where, text.encode("utf-8", "surrogatepass"))
+
+
+def read_attributes(attributes: Mapping[str, bytes | None], where: str) -> RawConfig | None:
+    """Return what the root's attributes state, those of FIELDS that are there.
+
+    The value of one that is no text is None. None is returned where they are another program's.
+    """
+    where = f"{where}: attributes"
+    if not attributes.keys() & {HPARAMS, SOURCE_FORMAT}:
+        return _read_lone_config(attributes.get(CONFIG), where)
+    statement: dict[str, object] = {}
+    for key, text in attributes.items():
+        if text is None:
+            return RawConfig(where, b"", f"{key}: a text expected; {_DAMAGED}")
+        try:
+            statement[key] = text.decode() if key in (SOURCE_FORMAT, CHECKSUM) else json.loads(text)
+        except (ValueError, RecursionError):
+            # The same error again, in words, where the configuration is parsed.
+            return RawConfig(where, text)
+    if HPARAMS not in statement:
+        return RawConfig(where, b"", f"damaged: no attribute {HPARAMS!r}; {_DAMAGED}")
+    return _read(statement, where)
+
+
+def _read_lone_config(text: bytes | None, where: str) -> RawConfig | None:
+    """Return a configuration that stands without its statement, if it is one of this family."""
+    try:
+        config = json.loads(text or b"")
+    except (ValueError, RecursionError):
         return None
+    ours = isinstance(config, dict) and config.get("model_type") == load_family().name
+    return RawConfig(where, text or b"") if ours else None
+
+
+def _read(statement: dict[str, object], where: str) -> RawConfig:
+    """Return the configuration in a statement, or the hparams where it has none."""
+    text = json.dumps(statement.get(CONFIG, statement[HPARAMS])).encode()
+    if unknown := statement.keys() - set(FIELDS):
+        found = quote_some(sorted(unknown))
+        return RawConfig(where, text, f"damaged: {found}, which no statement has; {_DAMAGED}")
+    expected = statement.get(CHECKSUM)
+    found = _digest({key: value for key, value in statement.items() if key != CHECKSUM})
+    if expected is not None and expected != found:
+        return RawConfig(where, text, f"damaged: it does not match its checksum; {_DAMAGED}")
+    return RawConfig(where, text, complete=True)
+
+
+def _digest(statement: Mapping[str, object]) -> str:
+    text = json.dumps(statement, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _refuse_large(checkpoint: Checkpoint, nbytes: int, room: int, container: str) -> None:
@@ -109,8 +189,8 @@ def _refuse_large(checkpoint: Checkpoint, nbytes: int, room: int, container: str
     """
     if nbytes <= room:
         return
-    config = checkpoint.config or {}
-    lengths = {key: len(json.dumps(value)) for key, value in config.items()}
+    document = checkpoint.config.document or {}
+    lengths = {key: len(json.dumps(value)) for key, value in document.items()}
     largest = max(lengths, key=lengths.__getitem__, default="")
     raise UnsupportedError(
         f"{checkpoint.hparams_from}: takes {nbytes:,} bytes as JSON, and {container} holds "

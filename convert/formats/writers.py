@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from .hdf5 import writer as hdf5
 from .huggingface import writer as huggingface
 from .npz import writer as npz
+from .provenance import state_config
 from .safetensors import writer as safetensors
 
 if TYPE_CHECKING:
@@ -36,26 +37,31 @@ class Writer:
     """``write(checkpoint, path, advance)``; ``advance`` is told of each run of bytes written.
 
     ``suffixes`` are the ends of names that ask for it. ``read_as`` is the key of READERS that reads
-    it. ``compressed`` has another such function for each compression that the container offers.
-    ``folder_of`` are the names that it may write where it fills a folder.
+    it. ``config(checkpoint)`` is the configuration that the target states. ``compressed`` has
+    another function to write for each compression that the container offers. ``folder_of``
+    are the names that it may write where it fills a folder.
     """
 
     title: str
     write: Write
     suffixes: tuple[str, ...]
     read_as: str
+    config: Callable[[Checkpoint], Mapping[str, object]]
     compressed: Mapping[str, Write] = field(default_factory=dict)
     folder_of: frozenset[str] = frozenset()
 
 
 WRITERS: Final[dict[str, Writer]] = {
-    npz.NAME: Writer("NumPy archive (.npz)", npz.write, (".npz",), "npz"),
-    safetensors.NAME: Writer("safetensors", safetensors.write, (".safetensors",), "safetensors"),
+    npz.NAME: Writer("NumPy archive (.npz)", npz.write, (".npz",), "npz", state_config),
+    safetensors.NAME: Writer(
+        "safetensors", safetensors.write, (".safetensors",), "safetensors", state_config
+    ),
     hdf5.NAME: Writer(
         "HDF5",
         hdf5.write,
         (".h5", ".hdf5"),
         "hdf5",
+        state_config,
         compressed={"gzip": partial(hdf5.write, compress="gzip")},
     ),
     huggingface.NAME: Writer(
@@ -63,6 +69,7 @@ WRITERS: Final[dict[str, Writer]] = {
         huggingface.write,
         ("/",),
         "safetensors",
+        huggingface.build_config,
         folder_of=huggingface.FILES,
     ),
 }

@@ -38,7 +38,7 @@ from .atomic import (
 from .signals import hold_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from typing import Final
 
 _OLD: Final = ".old"
@@ -49,12 +49,12 @@ _RENAME_EXCHANGE: Final = 2
 
 
 def check_folder_target(
-    target: Path, *, force: bool, sources: Collection[Path], replaceable: Collection[str]
+    target: Path, *, force: bool, sources: Collection[Path], replaceable: Callable[[str], bool]
 ) -> Path:
     """Return where ``target`` really lies, symbolic links followed, if it may be written.
 
-    ``sources`` are files that must not be replaced; ``replaceable`` are the names of the regular
-    files that a folder may hold to be replaced with ``force``.
+    ``sources`` are files that must not be replaced; ``replaceable`` says of a name whether a
+    regular file of that name may be in a folder that is replaced with ``force``.
 
     Raises:
         TargetExistsError: it exists and ``force`` is off.
@@ -74,11 +74,13 @@ def check_folder_target(
 
 
 @contextmanager
-def partial_folder(target: Path, *, force: bool, replaceable: Collection[str]) -> Iterator[Path]:
+def partial_folder(
+    target: Path, *, force: bool, replaceable: Callable[[str], bool]
+) -> Iterator[Path]:
     """Yield the path of a new empty folder that becomes ``target`` when the block ends well.
 
-    The block writes files of the names ``replaceable`` only. With ``force``, a folder that is there
-    by then is replaced under the same condition as in `check_folder_target`.
+    The block writes files of names that are ``replaceable`` only. With ``force``, a folder that is
+    there by then is replaced under the same condition as in `check_folder_target`.
 
     Raises:
         TargetError: it cannot be created, written or renamed, or what would be replaced holds
@@ -94,7 +96,7 @@ def partial_folder(target: Path, *, force: bool, replaceable: Collection[str]) -
         sync_names(target.parent)
 
 
-def _check_contents(folder: Path, target: Path, replaceable: Collection[str]) -> bool:
+def _check_contents(folder: Path, target: Path, replaceable: Callable[[str], bool]) -> bool:
     """Whether ``folder`` holds anything; ``target`` is what it is called in an error.
 
     Raises:
@@ -106,7 +108,7 @@ def _check_contents(folder: Path, target: Path, replaceable: Collection[str]) ->
     with os.scandir(folder) as entries:
         found = sorted((entry.name, entry.is_file(follow_symlinks=False)) for entry in entries)
     for name, is_file in found:
-        if name not in replaceable:
+        if not replaceable(name):
             raise TargetError(
                 f"{target}: holds {name!r}, which this tool does not write, so it is never "
                 "replaced; name a new folder"
@@ -135,7 +137,9 @@ def _sync_contents(folder: Path) -> None:
             raise
 
 
-def _rename(partial: Path, target: Path, *, force: bool, replaceable: Collection[str]) -> None:
+def _rename(
+    partial: Path, target: Path, *, force: bool, replaceable: Callable[[str], bool]
+) -> None:
     try:
         # rename replaces an empty folder, and fails on one that was filled meanwhile.
         os.rename(partial, target)
@@ -150,7 +154,7 @@ def _rename(partial: Path, target: Path, *, force: bool, replaceable: Collection
             clear(aside, lambda folder: _remove(folder, replaceable))
 
 
-def _replace(partial: Path, target: Path, replaceable: Collection[str]) -> Path:
+def _replace(partial: Path, target: Path, replaceable: Callable[[str], bool]) -> Path:
     """Put the new folder in the place of the older one, and return where that is then.
 
     Raises:
@@ -208,9 +212,10 @@ def _exchange(first: Path, second: Path) -> bool:
     return result == 0
 
 
-def _remove(folder: Path, replaceable: Collection[str]) -> None:
+def _remove(folder: Path, replaceable: Callable[[str], bool]) -> None:
     """Remove a folder and never what somebody else has put into it."""
-    for name in replaceable:
-        with suppress(FileNotFoundError):
-            os.unlink(folder / name)
+    for name in os.listdir(folder):
+        if replaceable(name):
+            with suppress(FileNotFoundError):
+                os.unlink(folder / name)
     os.rmdir(folder)

@@ -43,7 +43,8 @@ class SourceFile:
             try:
                 fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             except FileNotFoundError:
-                raise SourceNotFoundError(f"{path}: no such file") from None
+                what = "a link that leads nowhere" if os.path.islink(path) else "no such file"
+                raise SourceNotFoundError(f"{path}: {what}") from None
             except ValueError as error:
                 raise UsageError(f"{path}: {error}") from None
         status = os.fstat(fd)

@@ -11,15 +11,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..checkpoint.canonical import Checkpoint, Dropped
-from ..checkpoint.hparams import HParams
 from ..errors import Advice, Problem, SchemaError, UnsupportedError, UsageError
 from ..quoting import quote, quote_some
 from ..tensors.tensor import same_bytes
-from .config import carry_config, config_name, read_sizes, sizes_from_shapes
-from .drops import find_wrong_drops, matches
+from .buffers import find_fault
+from .config import THE_SHAPES, build_config, complete_sizes
+from .drops import matches
 from .names import match
 from .schema import load_family
 from .scopes import describe_choice, describe_scope
+from .stated import read_stated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +40,7 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
     """Turn a raw checkpoint into a GPT-2, everything about it checked but the values.
 
     ``drop`` are patterns of names to leave out, and ``scope`` chooses one of several, as in
-    :func:`.matching.match`.
+    :func:`.names.match`.
 
     Raises:
         SchemaError: it is no complete GPT-2, or there are several; ``problems`` has every reason.
@@ -55,12 +56,10 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
     if not found.hits:
         raise SchemaError(raw.where, (Problem(_no_name_known(raw, family)),))
     for pattern in drop:
-        if not any(matches(tensor.name, pattern) for tensor, _ in found.dropped):
-            raise UsageError(
-                f"{raw.where}: the pattern {quote(pattern)} matches no tensor that can be left out"
-            )
-    stated = read_sizes(raw, family)
-    sizes = stated or sizes_from_shapes(found, family)
+        _refuse_idle(pattern, found, raw.where)
+    stated = read_stated(raw, family)
+    stated_by = stated.where if stated else THE_SHAPES
+    sizes = complete_sizes(stated.sizes if stated else _sizes_from_shapes(found, family), family)
     problems = [
         Problem(f"{size} would be 0 by the shapes; a GPT-2 has at least one of everything")
         for size, value in sizes.items()
@@ -69,43 +68,43 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
     if not problems:
         _refuse_linear_layout(raw, found, sizes)
     problems += _find_name_problems(found, family)
-    if stated and stated["n_layer"] != found.n_layer:
+    if sizes["n_layer"] != found.n_layer:
         problems.append(
             Problem(
-                f"{config_name(raw)} says n_layer {stated['n_layer']}, but the tensors have "
+                f"{stated_by} says n_layer {sizes['n_layer']}, but the tensors have "
                 f"{found.n_layer} layers"
             )
         )
-    problems += _find_tensor_problems(found, family, sizes, stated_by=config_name(raw))
+    problems += _find_tensor_problems(found, family, sizes, stated_by=stated_by)
     if problems:
-        raise SchemaError(raw.where, tuple(problems))
+        alone = complete_sizes(_sizes_from_shapes(found, family), family)
+        sound = not _find_name_problems(found, family) and not _find_tensor_problems(
+            found, family, alone, stated_by=THE_SHAPES
+        )
+        raise SchemaError(raw.where, tuple(problems), contradictory=sound)
     return Checkpoint(
         raw=raw,
-        hparams=HParams(
-            n_vocab=sizes["n_vocab"],
-            n_ctx=sizes["n_ctx"],
-            n_embd=sizes["n_embd"],
-            n_head=sizes.get("n_head"),
-            n_layer=sizes["n_layer"],
-        ),
-        hparams_from=config_name(raw),
+        config=build_config(sizes, stated, family),
         tensors={
             name: replace(tensor, name=name, shape=slot.shape(sizes) or ())
             for name, (slot, tensor) in found.tensors.items()
         },
         dropped=tuple(Dropped(tensor.name, rule.reason) for tensor, rule in found.dropped),
+        buffers=tuple(
+            (tensor, rule.values) for tensor, rule in found.dropped if rule.values is not None
+        ),
         notes=(
             *raw.notes,
             *((f"read from the scope {describe_scope(found.scope)}",) if found.scope else ()),
         ),
-        config=carry_config(raw, family, sizes),
     )
 
 
-def drop_tied(checkpoint: Checkpoint) -> Checkpoint:
+def drop_tied(checkpoint: Checkpoint, drop: Sequence[str] = ()) -> Checkpoint:
     """Drop each tensor that equals, in every bit, the one its row is tied to; reads both.
 
-    One that differs stays: the model was trained with untied weights.
+    One that differs stays: the model was trained with untied weights. It goes only if ``drop`` has
+    its full name, and a note says that the model was changed.
 
     Raises:
         Gpt2ConvertError: one of the two cannot be read.
@@ -117,14 +116,77 @@ def drop_tied(checkpoint: Checkpoint) -> Checkpoint:
         tied_to, tensor = slot.row.tied_to, kept.get(slot.name)
         if tied_to is None or tensor is None:
             continue
-        note = f"{quote(tensor.source_name)} differs from {tied_to}, so it is kept"
+        name = quote(tensor.source_name)
+        note = f"{name} differs from {tied_to}, so it is kept"
         notes = [each for each in notes if each != note]  # it may have been true before a cast
         if same_bytes(tensor, kept[tied_to]):
             del kept[slot.name]
             dropped.append(Dropped(tensor.source_name, f"tied: equal to {tied_to} in every bit"))
+        elif tensor.source_name in drop:
+            del kept[slot.name]
+            dropped.append(Dropped(tensor.source_name, "asked for by its full name"))
+            notes.append(
+                f"the model was changed: {name} differs from {tied_to}, which takes its place"
+            )
         else:
             notes.append(note)
     return replace(checkpoint, tensors=kept, dropped=tuple(dropped), notes=tuple(notes))
+
+
+def check_buffers(checkpoint: Checkpoint) -> None:
+    """Read the buffers that were dropped by name, and refuse those that hold something else.
+
+    Raises:
+        SchemaError: one of them is not what GPT-2 computes itself.
+        Gpt2ConvertError: one cannot be read.
+    """
+    problems = [
+        Problem(
+            fault, Advice("if the model does not need it, {} leaves it out", "drop", tensor.name)
+        )
+        for tensor, kind in checkpoint.buffers
+        if (fault := find_fault(tensor, kind)) is not None
+    ]
+    if problems:
+        raise SchemaError(checkpoint.raw.where, tuple(problems))
+
+
+def _refuse_idle(pattern: str, found: Match, where: str) -> None:
+    """Refuse a pattern that leaves nothing out.
+
+    Raises:
+        UsageError: it matches no tensor, or only such as the model has.
+    """
+    if any(matches(tensor.name, pattern) for tensor, _ in found.dropped):
+        return
+    for slot, tensor in found.tensors.values():
+        if slot.row.tied_to is None or not matches(tensor.name, pattern):
+            continue
+        if tensor.name == pattern:
+            return
+        raise UsageError(
+            f"{where}: the pattern {quote(pattern)} matches {quote(tensor.name)}, which decides "
+            "what the model says where it is not tied; only its full name leaves it out"
+        )
+    raise UsageError(
+        f"{where}: the pattern {quote(pattern)} matches no tensor that can be left out"
+    )
+
+
+def _sizes_from_shapes(found: Match, family: Family) -> dict[str, int]:
+    """Return the sizes that stand alone as a dimension of a tensor."""
+    sizes = {"n_layer": found.n_layer}
+    wanted = {*family.required_sizes, *family.defaults}
+    for slot in family.slots(1, found.spelling):
+        _, tensor = found.tensors.get(slot.name, (slot, None))
+        rank = len(slot.row.shape)
+        if tensor and len(tensor.shape) == len(
+            family.stored_shape(slot, (1,) * rank, found.spelling)
+        ):
+            for words, dim in zip(slot.row.shape, tensor.shape[-rank:], strict=True):
+                if len(words) == 1 and words[0] in wanted:
+                    sizes.setdefault(words[0], dim)
+    return sizes
 
 
 def _refuse_other_models(raw: RawCheckpoint, family: Family) -> None:
@@ -216,5 +278,4 @@ def _find_tensor_problems(
             texts.append(
                 f"{quote(tensor.name)} is {list(tensor.shape)}, expected {expected} by {stated_by}"
             )
-    texts += [text for _, text in find_wrong_drops(found.dropped, sizes)]
     return [Problem(text) for text in texts]

@@ -1,125 +1,84 @@
-"""What a checkpoint states beside its weights: the model's sizes, and what its output depends on.
-
-Two kinds of configuration are known, told apart by their keys: OpenAI's ``hparams.json``, which has
-sizes and nothing else, and Hugging Face's ``config.json``, which also says how the model computes.
-The schema file has the keys of both, GPT-2's values, and those that no other may take the place of.
-"""
+"""The configuration of a checkpoint: built from what is stated, changed with it, stated again."""
 
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..errors import FormatError, UnsupportedError, UsageError
-from ..quoting import clip
+from ..checkpoint.config import Config
+from ..errors import UsageError
+from ..quoting import clip, quote
 from .family import evaluate
 from .schema import load_family
+from .stated import DTYPES, HUGGINGFACE, TIED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Final
 
     from ..checkpoint.canonical import Checkpoint
-    from ..checkpoint.raw import RawCheckpoint
+    from ..tensors.dtype import DType
     from .family import Family
-    from .names import Match
+    from .stated import Stated
 
-HUGGINGFACE: Final = "hf"
-"""The configuration, among the schema's, that states more than sizes."""
-MODEL_TYPE: Final = "model_type"
-_MAX_SIZE: Final = 1 << 31
-"""TensorFlow's and NumPy's shapes are far from this; a larger hparam is a mistake."""
-_KINDS: Final = {bool: "true or false", float: "a number", str: "a string"}
-
-
-def config_name(raw: RawCheckpoint) -> str:
-    """Return where the sizes of ``raw`` are stated."""
-    return raw.config.where if raw.config else "the shapes"
+_CLASSES: Final = {
+    "GPT2Model", "GPT2LMHeadModel", "GPT2DoubleHeadsModel", "GPT2ForSequenceClassification",
+    "GPT2ForTokenClassification", "GPT2ForQuestionAnswering", "TFGPT2Model", "TFGPT2LMHeadModel",
+}  # fmt: skip
+"""The classes of transformers that compute as GPT-2 does, up to their heads."""
+THE_SHAPES: Final = "the shapes"
+"""What states the sizes where nothing else does."""
 
 
-def read_sizes(raw: RawCheckpoint, family: Family) -> dict[str, int] | None:
-    """Return the sizes that a checkpoint states, or None if it states none.
-
-    Raises:
-        FormatError: one is missing or no size, or another field has no sense.
-        UnsupportedError: they are those of another kind of model.
-    """
-    if raw.config is None:
-        return None
-    where, fields = raw.config.where, raw.config.fields()
-    kind = fields.get(MODEL_TYPE, family.name)
-    if kind != family.name:
-        raise UnsupportedError(
-            f"{where}: model_type is {clip(repr(kind))}, and only {family.name!r} is known"
-        )
-    column = _choose_column(fields, family)
-    sizes: dict[str, int] = {}
-    for size, key in family.configs[column].items():
-        if key not in fields:
-            if size in family.optional_sizes:
-                continue
-            raise FormatError(
-                f"{where}: {key!r} is missing; state it, or remove the file to take "
-                "the sizes from the tensors"
-            )
-        value = fields[key]
-        # bool is an int in Python, but no size.
-        if type(value) is not int or not 0 < value < _MAX_SIZE:
-            large = type(value) is int and value > 0
-            raise FormatError(
-                f"{where}: {key!r}: a positive whole number expected, found {clip(repr(value))}"
-                + (f"; {_MAX_SIZE:,} and more is no size" if large else "")
-            )
-        sizes[size] = value
-    if sizes.get("n_head") and sizes["n_embd"] % sizes["n_head"]:
-        raise FormatError(
-            f"{where}: n_embd {sizes['n_embd']} is no multiple of n_head {sizes['n_head']}"
-        )
-    if column == HUGGINGFACE:
-        _check_behaviour(fields, family, where)
-        _check_constants(fields, family, sizes, where)
-    return sizes
+def complete_sizes(sizes: Mapping[str, int], family: Family) -> dict[str, int]:
+    """Return the sizes with those that follow from the others where they are not stated."""
+    completed = dict(sizes)
+    for size, product in family.defaults.items():
+        if size not in completed and (found := evaluate((product,), sizes)):
+            (completed[size],) = found
+    return completed
 
 
-def read_behaviour(raw: RawCheckpoint, family: Family) -> dict[str, object]:
-    """Return what the output depends on and no weight shows, by the keys of config.json.
-
-    Where nothing is stated it is the family's own. The fields are to be checked: by read_sizes.
-    """
-    fields = raw.config.fields() if raw.config else {}
-    if _choose_column(fields, family) != HUGGINGFACE:
-        return dict(family.behaviour)
-    return {key: fields.get(key, value) for key, value in family.behaviour.items()}
-
-
-def carry_config(
-    raw: RawCheckpoint, family: Family, sizes: Mapping[str, int]
-) -> dict[str, object] | None:
-    """Return all of the source's config.json with the sizes that are known, None if it has none."""
-    fields = raw.config.fields() if raw.config else {}
-    if _choose_column(fields, family) != HUGGINGFACE:
-        return None
-    return fields | state_sizes(sizes, family)
+def build_config(sizes: Mapping[str, int], stated: Stated | None, family: Family) -> Config:
+    """Return the configuration of a model of these sizes; all else is as it is stated."""
+    values: dict[str, object] = {**dict.fromkeys(family.optional_sizes), **sizes}
+    if stated is None:
+        return Config(**(dict(family.behaviour) | values))  # type: ignore[arg-type]
+    document = stated.document
+    if document is not None:
+        document = {**document, **state_sizes(sizes, family)}
+    return Config(
+        **(dict(family.behaviour) | dict(stated.behaviour) | values),  # type: ignore[arg-type]
+        dtype=stated.dtype,
+        stated_in={key: where for key, where in stated.places.items() if key not in stated.implied},
+        document=document,
+    )
 
 
 def state_sizes(sizes: Mapping[str, int], family: Family) -> dict[str, int]:
-    """Return the sizes under the keys of config.json."""
+    """Return the sizes under the keys of config.json, without those that follow from others."""
     keys = family.configs[HUGGINGFACE]
-    return {keys[size]: value for size, value in sizes.items()}
+    implied = complete_sizes(
+        {size: value for size, value in sizes.items() if size not in family.defaults}, family
+    )
+    return {
+        keys[size]: value
+        for size, value in sizes.items()
+        if size not in family.defaults or value != implied.get(size)
+    }
 
 
-def sizes_from_shapes(found: Match, family: Family) -> dict[str, int]:
-    """Return the sizes that stand alone as a dimension of a tensor outside the layers."""
-    sizes = {"n_layer": found.n_layer}
-    for slot in family.slots(0, found.spelling):
-        _, tensor = found.tensors.get(slot.name, (slot, None))
-        if tensor and len(tensor.shape) == len(slot.row.shape):
-            for words, dim in zip(slot.row.shape, tensor.shape, strict=True):
-                if len(words) == 1 and words[0] in family.required_sizes:
-                    sizes.setdefault(words[0], dim)
-    return sizes
+def state_hparams(config: Config) -> dict[str, int]:
+    """Return the sizes as hparams.json has them, and those that it would not imply."""
+    family = load_family()
+    known = config.hparams.known()
+    implied = complete_sizes(known, family)
+    return known | {
+        size: getattr(config, size)
+        for size in family.defaults
+        if getattr(config, size) != implied[size]
+    }
 
 
 def state_heads(checkpoint: Checkpoint, n_head: int) -> Checkpoint:
@@ -128,53 +87,86 @@ def state_heads(checkpoint: Checkpoint, n_head: int) -> Checkpoint:
     Raises:
         UsageError: the source says another number, or n_embd is no multiple of this one.
     """
-    hparams, where = checkpoint.hparams, checkpoint.raw.where
-    if hparams.n_head not in (None, n_head):
+    config, where = checkpoint.config, checkpoint.raw.where
+    if config.n_head not in (None, n_head):
+        said = "says" if "n_head" in config.stated_in else "by default means"
         raise UsageError(
-            f"{where}: n_head {n_head} was asked for, but {checkpoint.hparams_from} says "
-            f"{hparams.n_head}"
+            f"{where}: n_head {n_head} was asked for, but {checkpoint.hparams_from} {said} "
+            f"{config.n_head}"
         )
-    if n_head < 1 or hparams.n_embd % n_head:
-        raise UsageError(f"{where}: n_head {n_head} does not divide n_embd {hparams.n_embd}")
+    if n_head < 1 or config.n_embd % n_head:
+        raise UsageError(f"{where}: n_head {n_head} does not divide n_embd {config.n_embd}")
+    return replace(checkpoint, config=_change(config, n_head=n_head))
+
+
+def state_dtype(config: Config, dtype: DType) -> Config:
+    """Return the configuration of weights that were cast to ``dtype``."""
+    if config.document is None:
+        return config
+    document = {key: value for key, value in config.document.items() if key not in DTYPES}
+    return replace(
+        config,
+        dtype=dtype.value,
+        stated_in={key: where for key, where in config.stated_in.items() if key != "dtype"},
+        document={**document, DTYPES[0]: dtype.value},
+    )
+
+
+def settle_config(checkpoint: Checkpoint, *, look: bool = True) -> Checkpoint:
+    """Return the checkpoint with a configuration that says what its weights are, and notes of it.
+
+    Whether the head is tied is what the weights show, whatever was stated. The stated dtype stays,
+    since whoever loads the model casts to it, with a note where the weights are of another. Where
+    nobody has looked at a head, it is unknown whether it is tied, and a note says so.
+    """
     config = checkpoint.config
-    if config is not None:
-        config = {**config, **state_sizes({"n_head": n_head}, load_family())}
-    return replace(checkpoint, hparams=replace(hparams, n_head=n_head), config=config)
+    tied: bool | None = "lm_head.w" not in checkpoint
+    notes = list(checkpoint.notes)
+    if not tied and not look:
+        tied = None
+        name = quote(checkpoint["lm_head.w"].source_name)
+        notes.append(f"whether {name} is tied to wte shows in its values, which were not looked at")
+    elif config.document is not None and tied != config.document.get(TIED, True):
+        head = "the output goes through wte" if tied else "the head differs from wte"
+        said = json.dumps(config.document.get(TIED, True))
+        place = config.stated_in.get(TIED, f"{_document_place(config)}, by default,")
+        notes.append(f"{place} says {TIED} {said}, but {head}: it becomes {json.dumps(tied)}")
+        config = replace(
+            config,
+            stated_in={key: where for key, where in config.stated_in.items() if key != TIED},
+            document={**config.document, TIED: tied},
+        )
+    notes += _note_loading(config)
+    dtypes = {tensor.dtype.value for tensor in checkpoint.values()}
+    if config.dtype is not None and dtypes != {config.dtype}:
+        notes.append(
+            f"{config.stated_in.get('dtype', THE_SHAPES)} says dtype {clip(config.dtype)}, but the "
+            f"weights are {' and '.join(sorted(dtypes))}"
+        )
+    return replace(checkpoint, config=replace(config, tie_word_embeddings=tied), notes=tuple(notes))
 
 
-def _choose_column(fields: Mapping[str, object], family: Family) -> str:
-    """Return the name of the configuration that has most of the keys."""
-    if MODEL_TYPE in fields:
-        return HUGGINGFACE
-    columns = family.configs
-    return max(columns, key=lambda name: len(fields.keys() & columns[name].values()))
+def _note_loading(config: Config) -> list[str]:
+    """Return what to say of a model that is computed by other code than GPT-2's own."""
+    document = config.document or {}
+    stated = sorted(load_family().loading & {key for key in document if document[key]})
+    classes = document.get("architectures") or []
+    if isinstance(classes, list) and not {*map(str, classes)} <= _CLASSES:
+        stated.append("architectures")
+    place = _document_place(config) if stated else ""
+    return [
+        f"{place} states {key} {clip(json.dumps(document[key]))}: whoever goes by that may compute "
+        "otherwise"
+        for key in stated
+    ]
 
 
-def _check_behaviour(fields: Mapping[str, object], family: Family, where: str) -> None:
-    for key, own in family.behaviour.items():
-        value = fields.get(key, own)
-        number = type(value) is int or (isinstance(value, float) and math.isfinite(value))
-        if not (number if isinstance(own, float) else type(value) is type(own)):
-            raise FormatError(
-                f"{where}: {key!r}: {_KINDS[type(own)]} expected, found {clip(repr(value))}"
-            )
+def _document_place(config: Config) -> str:
+    return config.stated_in["n_embd"]
 
 
-def _check_constants(
-    fields: Mapping[str, object], family: Family, sizes: Mapping[str, int], where: str
-) -> None:
-    for key, constant in family.constants.items():
-        value = fields.get(key)
-        if value is None:
-            continue
-        if isinstance(constant, bool):
-            expected: object = constant
-            text = json.dumps(constant)
-        else:
-            (expected,) = evaluate((constant,), sizes) or (None,)
-            text = "*".join(constant) + (f" = {expected}" if expected else "")
-        if value != expected:
-            raise UnsupportedError(
-                f"{where}: {key!r}: {text} expected, found {clip(repr(value))}; "
-                "no other model is handled"
-            )
+def _change(config: Config, n_head: int) -> Config:
+    document = config.document
+    if document is not None:
+        document = {**document, **state_sizes({"n_head": n_head}, load_family())}
+    return replace(config, n_head=n_head, document=document)

@@ -5,15 +5,12 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from ..quoting import quote
-from .family import evaluate
 from .scopes import starts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Final
 
-    from ..tensors.tensor import LazyTensor
     from .family import Drop
 
 
@@ -60,19 +57,3 @@ class DropRules:
 def matches(name: str, pattern: str) -> bool:
     """Whether a name fits a pattern, in which ``*`` and ``?`` alone have a meaning."""
     return fnmatchcase(name, pattern.replace("[", "[[]"))
-
-
-def find_wrong_drops(
-    dropped: Iterable[tuple[LazyTensor, Drop]], sizes: Mapping[str, int]
-) -> list[tuple[LazyTensor, str]]:
-    """Return the tensors that have the name of a drop rule but not its shape, each with a text."""
-    wrong: list[tuple[LazyTensor, str]] = []
-    for tensor, rule in dropped:
-        shape = evaluate(rule.shape, sizes) if rule.shape else tensor.shape
-        if tensor.shape != shape:
-            text = (
-                f"{quote(tensor.name)} is {list(tensor.shape)}, and no {rule.reason}: "
-                f"that would be {list(shape or ())}"
-            )
-            wrong.append((tensor, text))
-    return wrong

@@ -96,29 +96,40 @@ class Slot:
 class Drop:
     """A rule for tensors that are left behind: their name in each spelling, and the reason.
 
-    Where the rule has a shape, a tensor of that name but of another shape is not meant.
+    Where the rule has ``values``, a kind of buffer, a tensor that holds other values is not meant.
     """
 
     spellings: Mapping[str, str]
-    shape: tuple[tuple[str, ...], ...] | None
     reason: str
+    values: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
     """The contents of one schema file.
 
-    ``configs`` are the keys of the sizes in each kind of configuration. ``behaviour`` and
-    ``constants`` are fields of Hugging Face's: what the output depends on, with the family's
-    values, and what cannot have another value than the one here, a product of sizes for example.
+    ``configs`` are the keys of the sizes in each kind of configuration, and ``defaults`` those of
+    the optional sizes that may be left out. The rest are fields of Hugging Face's: ``aliases``,
+    other keys of sizes; ``behaviour``, what the output depends on, with the family's values;
+    ``constants``, which cannot have another value than the one here, a product of sizes perhaps;
+    ``assumed``, the sizes that transformers takes where none is stated; ``fields``, what it takes
+    for any other field; ``known``, all the fields that it has written; ``loading``, those by which
+    it computes with other code; ``storage``, which a conversion changes with the weights.
     """
 
     name: str
     required_sizes: tuple[str, ...]
     optional_sizes: tuple[str, ...]
+    defaults: Mapping[str, tuple[str, ...]]
     configs: Mapping[str, Mapping[str, str]]
+    aliases: Mapping[str, str]
     behaviour: Mapping[str, str | bool | float]
     constants: Mapping[str, bool | tuple[str, ...]]
+    assumed: Mapping[str, int]
+    fields: Mapping[str, object]
+    known: frozenset[str]
+    loading: frozenset[str]
+    storage: frozenset[str]
     spellings: Mapping[str, Spelling]
     rows: tuple[Row, ...]
     drops: tuple[Drop, ...]

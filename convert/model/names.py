@@ -52,14 +52,14 @@ def match(
     """Translate the names of ``raw``, in the spelling that most of them are in.
 
     ``drop`` are patterns, as in :func:`matches`, of names that the user wants left out; they do
-    not touch a tensor that the model needs. ``scope`` chooses one; tensors outside of it are left
+    not touch a tensor that the model has. ``scope`` chooses one; tensors outside of it are left
     out. Without it the only one that there is counts, and where there are several, none.
 
     Raises:
         UsageError: nothing of the model is in ``scope``.
     """
     reading = _read(raw, family, scope, drop)
-    outside = Drop({}, None, f"outside the scope {describe_scope(reading.scope)}")
+    outside = Drop({}, f"outside the scope {describe_scope(reading.scope)}")
     drops = DropRules(
         family.expand_drops(reading.n_layer, reading.spelling, reading.scope),
         scopes=family.spellings[reading.spelling].scopes,
@@ -72,8 +72,10 @@ def match(
         slot = reading.find(name)
         rule = None if slot else drops.find(name)
         pattern = next((each for each in drop if matches(tensor.name, each)), None)
-        if pattern is not None and (slot.row.tied_to is not None if slot else rule is None):
-            dropped.append((tensor, Drop({}, None, f"asked for by the pattern {quote(pattern)}")))
+        if pattern is not None and not slot and (rule is None or rule.values is not None):
+            unread = "; its values were not looked at" if rule else ""
+            reason = f"asked for by the pattern {quote(pattern)}{unread}"
+            dropped.append((tensor, Drop({}, reason)))
         elif slot and slot.name in found:
             repeated.append(tensor)
         elif slot:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
+from .buffers import BUFFERS
 from .family import BELOW, CANONICAL, LAYER, TENSOR, Drop, Family, Row, Spelling
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def parse_family(text: str, where: str) -> Family:
     import tomllib
 
     data = tomllib.loads(text)
-    tables = {"sizes", "configs", "behaviour", "constants"}
+    tables = {"sizes", "defaults", "configs", "aliases", "behaviour", "constants", "storage"}
+    tables |= {"assumed", "fields", "null_fields", "other_fields", "loading"}
     tables |= {"spellings", "tensors", "drops", "other_models"}
     _expect_keys(data, {"family", *tables}, where)
     sizes = data["sizes"]
@@ -42,6 +44,11 @@ def parse_family(text: str, where: str) -> Family:
     words = {*sizes["required"], *sizes["optional"]}
     for name, config in data["configs"].items():
         _expect_keys(config, words, f"{where}: configs.{name}")
+    _expect_keys(data["defaults"], set(), f"{where}: defaults", optional=set(sizes["optional"]))
+    _expect_keys(data["assumed"], set(), f"{where}: assumed", optional=words)
+    for alias, size in data["aliases"].items():
+        if size not in words:
+            raise ValueError(f"{where}: aliases.{alias}: {size!r} is no size")
     for entry in data["other_models"]:
         _expect_keys(entry, {"piece", "reason"}, f"{where}: other_models")
     spellings = {
@@ -54,15 +61,33 @@ def parse_family(text: str, where: str) -> Family:
         name=data["family"],
         required_sizes=tuple(sizes["required"]),
         optional_sizes=tuple(sizes["optional"]),
+        defaults={
+            key: _parse_product(value, words - {key}, f"{where}: defaults.{key}")
+            for key, value in data["defaults"].items()
+        },
         configs=data["configs"],
+        aliases=data["aliases"],
         behaviour=_parse_behaviour(data["behaviour"], f"{where}: behaviour"),
         constants={
             key: _parse_constant(value, words, f"{where}: constants.{key}")
             for key, value in data["constants"].items()
         },
+        assumed=data["assumed"],
+        fields={**data["fields"], **dict.fromkeys(data["null_fields"])},
+        known=frozenset(data["fields"]).union(
+            data["null_fields"],
+            data["other_fields"],
+            data["behaviour"],
+            data["constants"],
+            data["aliases"],
+            data["storage"],
+            *(each.values() for each in data["configs"].values()),
+        ),
+        loading=frozenset(data["loading"]),
+        storage=frozenset(data["storage"]),
         spellings=spellings,
         rows=_parse_rows(data["tensors"], columns, data["spellings"], words, where),
-        drops=tuple(_parse_drop(drop, lists, words, where) for drop in data["drops"]),
+        drops=tuple(_parse_drop(drop, lists, where) for drop in data["drops"]),
         other_models={entry["piece"]: entry["reason"] for entry in data["other_models"]},
     )
 
@@ -77,6 +102,10 @@ def _parse_behaviour(entry: Mapping[str, Any], place: str) -> Mapping[str, str |
 def _parse_constant(value: object, words: set[str], place: str) -> bool | tuple[str, ...]:
     if isinstance(value, bool):
         return value
+    return _parse_product(value, words, place)
+
+
+def _parse_product(value: object, words: set[str], place: str) -> tuple[str, ...]:
     (product,) = _parse_shape([str(value)], words, place)
     return product
 
@@ -156,10 +185,9 @@ def _parse_rows(
     return tuple(rows)
 
 
-def _parse_drop(entry: Mapping[str, Any], lists: set[str], words: set[str], where: str) -> Drop:
+def _parse_drop(entry: Mapping[str, Any], lists: set[str], where: str) -> Drop:
     place = f"{where}: drops"
-    _expect_keys(entry, {"reason"}, place, optional={"shape", *lists})
-    shape = _parse_shape(entry["shape"], words, place) if "shape" in entry else None
+    _expect_keys(entry, {"reason"}, place, optional={"values", *lists})
     names = {column: entry[column] for column in lists if column in entry}
     for name in names.values():
         plain = name.removesuffix(BELOW).replace(TENSOR, "", 1).replace(LAYER, "", 1)
@@ -169,7 +197,10 @@ def _parse_drop(entry: Mapping[str, Any], lists: set[str], words: set[str], wher
             )
     if not names or not entry["reason"]:
         raise ValueError(f"{place}: {entry}: a name and a reason expected")
-    return Drop(names, shape, entry["reason"])
+    values = entry.get("values")
+    if values is not None and values not in BUFFERS:
+        raise ValueError(f"{place}: {values!r} is none of {sorted(BUFFERS)}")
+    return Drop(names, entry["reason"], values)
 
 
 def _parse_shape(dims: list[str], words: set[str], place: str) -> tuple[tuple[str, ...], ...]:

@@ -9,6 +9,7 @@ from ..errors import spell_keyword
 
 if TYPE_CHECKING:
     from ..checkpoint.canonical import Dropped
+    from ..checkpoint.config import Config
     from ..checkpoint.hparams import HParams
     from ..errors import Spell
     from ..tensors.casting import CastLoss
@@ -18,19 +19,51 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class CopiedFile:
+    """A companion that was copied, with the name that the source has for it."""
+
+    name: str
+    source_name: str
+    nbytes: int
+    sha256: str
+
+    def as_json(self) -> Json:
+        """Return it as it stands in a report."""
+        return {
+            "name": self.name,
+            "source_name": self.source_name,
+            "bytes": self.nbytes,
+            "sha256": self.sha256,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LeftFile:
+    """A file or folder beside the weights that stayed behind, and why."""
+
+    name: str
+    reason: str
+
+    def as_json(self) -> Json:
+        """Return it as it stands in a report."""
+        return {"name": self.name, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
 class ConversionReport:
     """What was written, and what became of every source tensor.
 
     ``mapped`` are (source name, canonical name) pairs; ``notes`` are what else should be known of
     the tensors. ``verification`` is None if it was waived, ``digests`` if they were not asked for.
     ``engine`` is what read the bytes that were written; ``verification`` knows who read the source
-    for the proof.
+    for the proof. ``companions`` are the files beside the weights that were copied, and ``left``
+    those that stayed behind.
     """
 
     source: Side
     target: Side
     target_nbytes: int
-    hparams: HParams
+    config: Config
     hparams_from: str
     totals: Totals
     mapped: tuple[tuple[str, str], ...]
@@ -39,21 +72,31 @@ class ConversionReport:
     verification: VerificationReport | None
     digests: DigestReport | None = None
     engine: str = "native"
+    companions: tuple[CopiedFile, ...] = ()
+    left: tuple[LeftFile, ...] = ()
+
+    @property
+    def hparams(self) -> HParams:
+        """The sizes that OpenAI's hparams.json has."""
+        return self.config.hparams
 
     @property
     def ok(self) -> bool:
         """Whether nothing speaks against the target."""
         return self.verification is None or self.verification.ok
 
+    def __bool__(self) -> bool:
+        return self.ok
+
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What the verification found."""
-        return self.verification.findings if self.verification else ()
+        return self.verification.findings if self.verification is not None else ()
 
     @property
     def loss(self) -> CastLoss | None:
         """What a cast to another dtype changed, if there was one and it was verified."""
-        return self.verification.loss if self.verification else None
+        return self.verification.loss if self.verification is not None else None
 
     def as_json(self, spell: Spell = spell_keyword) -> Json:
         """Return the document; schemas/report.schema.json describes it."""
@@ -62,11 +105,13 @@ class ConversionReport:
             "ok": self.ok,
             "verified": self.verification is not None,
             "engine": self.engine,
-            "proof_engine": self.verification.engine if self.verification else None,
+            "proof_engine": self.verification.engine if self.verification is not None else None,
             "source": self.source.as_json(),
             "target": {**self.target.as_json(), "bytes": self.target_nbytes},
             "hparams": self.hparams.known(),
             "hparams_from": self.hparams_from,
+            "config": self.config.as_json(),
+            "config_from": self.config.places(),
             "tensors": self.totals.tensors,
             **self.totals.as_json(),
             "mapped": [{"source_name": source, "name": name} for source, name in self.mapped],
@@ -74,7 +119,9 @@ class ConversionReport:
                 {"source_name": drop.source_name, "reason": drop.reason} for drop in self.dropped
             ],
             "notes": list(self.notes),
+            "companions": [each.as_json() for each in self.companions],
+            "left": [each.as_json() for each in self.left],
             "cast": self.loss.as_json() if self.loss else None,
-            "digest": self.digests.sha256 if self.digests else None,
+            "digest": self.digests.sha256 if self.digests is not None else None,
             "findings": [finding.as_json(spell) for finding in self.findings],
         }

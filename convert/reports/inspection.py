@@ -21,10 +21,11 @@ class InspectionReport:
     """What is in a checkpoint, from its index and headers alone.
 
     ``checkpoint`` is None if it is no GPT-2; ``refusal`` is the error that says why then, and
-    ``tensors`` are as the file spells them.
-    ``faults`` are what would stop a conversion, a missing shard for example. ``stats`` are those of
-    each tensor, if they were asked for; None for one that has no numbers. ``engine`` is what read
-    it, and ``notes`` are what should be known of that.
+    ``tensors`` are as the file spells them. ``faults`` are what stands in the way of reading it, a
+    missing shard for example. ``obstacles`` are the damage, the missing files and the
+    contradictions that show without reading weights and would stop any conversion. ``stats`` are
+    those of each tensor, if they were asked for; None for one that has no numbers. ``engine`` is
+    what read it, and ``notes`` are what should be known of that.
     """
 
     path: str
@@ -38,6 +39,15 @@ class InspectionReport:
     stats: tuple[TensorStats | None, ...] | None = None
     engine: str = "native"
     notes: tuple[str, ...] = ()
+    obstacles: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether no obstacle was seen; a checkpoint that is no GPT-2 may well be sound."""
+        return not self.obstacles
+
+    def __bool__(self) -> bool:
+        return self.ok
 
     @property
     def not_gpt2(self) -> str | None:
@@ -63,6 +73,9 @@ class InspectionReport:
         """Return the document; schemas/inspect.schema.json describes it."""
         known = self.checkpoint
         return {
+            "kind": "inspection",
+            "ok": self.ok,
+            "findings": [{"kind": "fault", "message": fault} for fault in self.obstacles],
             "format": self.format,
             "path": self.path,
             "engine": self.engine,
@@ -71,6 +84,8 @@ class InspectionReport:
             "problems": [problem.spell(spell) for problem in self.disagreements],
             "hparams": known.hparams.known() if known else None,
             "hparams_from": known.hparams_from if known else None,
+            "config": known.config.as_json() if known else None,
+            "config_from": known.config.places() if known else None,
             **self.totals.as_json(),
             "files": [{"path": file.path, "bytes": file.nbytes} for file in self.files],
             "faults": list(self.faults),

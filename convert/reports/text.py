@@ -7,23 +7,23 @@ an option.
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import spell_keyword
-from ..quoting import clip
+from ..quoting import clip, quote_some
+from .layout import Part, draw_tree, tabulate, tabulate_statistics
+from .verification import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Final
 
     from ..checkpoint.canonical import Dropped
+    from ..checkpoint.config import Config
     from ..checkpoint.hparams import HParams
     from ..errors import Spell
     from ..tensors.casting import CastLoss
-    from ..tensors.stats import TensorStats
-    from ..tensors.tensor import LazyTensor
-    from .conversion import ConversionReport
+    from .conversion import ConversionReport, LeftFile
     from .digest import DigestReport
     from .inspection import InspectionReport
     from .summary import Totals
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 
 MOST_FINDINGS: Final = 20
 """Findings written as text; the JSON document has them all."""
-
-
-Part = str | tuple[str, str]
-"""A text, or a text and the style that a terminal may give it."""
 
 
 class Sink(Protocol):
@@ -52,17 +48,26 @@ def write_conversion(
     out.line((report.target.path, "bold"), f"  from {report.source.path} ({report.source.format})")
     out.line("  ", _describe_totals(report.totals))
     out.line("  hparams   ", _describe_hparams(report.hparams, report.hparams_from))
+    _write_config(out, report.config)
     _write_dropped(out, report.dropped, report.notes)
+    for copied in report.companions:
+        source = "" if copied.source_name == copied.name else f" from {copied.source_name}"
+        out.line("  copied    ", f"{copied.name}{source}, {copied.nbytes:,} bytes, {copied.sha256}")
+    _write_left(out, report.left)
     if report.verification is None:
         out.line("  ", ("not verified", "yellow"), f"  ({spell('verify', False)})")
     else:
         cast = f", cast to {report.totals.dtype}" if report.loss else ""
         engine = report.verification.engine
         reread = "" if engine == "native" else f", as {engine} reads it"
-        out.line("  ", ("verified", "green"), f"  every bit equals the source{cast}{reread}")
+        also = "so does the configuration"
+        if report.companions:
+            also = f"so do the configuration and {_count_files(report.companions)}"
+        bits = f"every bit equals the source{cast}{reread}"
+        out.line("  ", ("verified", "green"), f"  {bits}; {also}")
     if report.loss:
         out.line("  cast      ", _describe_loss(report.loss))
-    if report.digests:
+    if report.digests is not None:
         out.line("  sha256    ", report.digests.sha256)
     out.line(f"  {report.target_nbytes:,} bytes written in {seconds:.1f} s, {rate:,.0f} MB/s")
 
@@ -82,16 +87,79 @@ def write_verification(out: Sink, report: VerificationReport, spell: Spell = spe
             out.line(f"  every bit of {totals}")
         else:
             within = f"within {report.tolerance.atol:g} + {report.tolerance.rtol:g} * |source|"
-            out.line(f"  {totals}, {within}")
+            largest = report.max_abs_diff
+            found = "not finite" if largest is None else f"{largest:.3g}"
+            out.line(f"  {totals}, {within}; largest difference {found}")
+        beside = f", {quote_some(report.companions)}" if report.companions else ""
+        what = (
+            "what both state of the configuration" if report.not_compared else "the configuration"
+        )
+        out.line(f"  and {what}{beside}")
+        _write_not_compared(out, report.not_compared)
         _write_notes(out, report.notes)
         return
     out.line(("different", "bold red"), f"  {sides}")
-    for finding in report.findings[:MOST_FINDINGS]:
-        out.line("  ", (f"{finding.kind.value:<9}", "red"), " ", *_describe_finding(finding, spell))
-    left = len(report.findings) - MOST_FINDINGS
+    write_findings(out, report.findings, spell)
+    _write_not_compared(out, report.not_compared)
+    _write_notes(out, report.notes)
+
+
+def write_findings(out: Sink, findings: Iterable[Finding], spell: Spell = spell_keyword) -> None:
+    """Write a line a finding, the first of them; those that say the same stand once."""
+    rows = _group_findings(findings)
+    for finding, count in rows[:MOST_FINDINGS]:
+        name = finding.tensor if count == 1 else f"{count:,} tensors"
+        parts = _describe_finding(finding, name, spell)
+        out.line("  ", (f"{finding.kind.value:<9}", "red"), " ", *parts)
+    left = sum(count for _, count in rows[MOST_FINDINGS:])
     if left > 0:
         out.line(f"  ... and {left:,} more findings; the JSON document has them all")
-    _write_notes(out, report.notes)
+
+
+def _group_findings(findings: Iterable[Finding]) -> list[tuple[Finding, int]]:
+    """Return the findings, those that say the same of many tensors once, with their number."""
+    groups: dict[object, tuple[Finding, int]] = {}
+    for number, finding in enumerate(findings):
+        same = finding.kind is Kind.DTYPE
+        key = (finding.kind, finding.message, finding.advice) if same else number
+        first, count = groups.get(key, (finding, 0))
+        groups[key] = first, count + 1
+    return list(groups.values())
+
+
+def _write_not_compared(out: Sink, names: Sequence[str]) -> None:
+    if names:
+        out.line(
+            "  note      ", f"not compared, because one side alone has it: {quote_some(names)}"
+        )
+
+
+def _write_config(out: Sink, config: Config) -> None:
+    """Write the behaviour that is not GPT-2's own, which nothing else shows."""
+    unusual = config.unusual()
+    places = " and ".join(
+        dict.fromkeys(config.stated_in.get(key, "the weights") for key in unusual)
+    )
+    if unusual:
+        text = ", ".join(f"{key} {_as_json(value)}" for key, value in unusual.items())
+        out.line("  config    ", (text, "yellow"), f" (from {places})")
+
+
+def _count_files(files: Sequence[object]) -> str:
+    return "1 file beside it" if len(files) == 1 else f"{len(files):,} files beside it"
+
+
+def _as_json(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else clip(str(value))
+
+
+def _write_left(out: Sink, left: Iterable[LeftFile]) -> None:
+    """Write what stayed behind beside the weights, a line a reason."""
+    names: dict[str, list[str]] = {}
+    for each in left:
+        names.setdefault(each.reason, []).append(each.name)
+    for reason, group in names.items():
+        out.line("  left      ", f"{quote_some(group)}: {reason}")
 
 
 def _write_notes(out: Sink, notes: Iterable[str]) -> None:
@@ -99,11 +167,12 @@ def _write_notes(out: Sink, notes: Iterable[str]) -> None:
         out.line("  note      ", note)
 
 
-def _describe_finding(finding: Finding, spell: Spell) -> Iterator[Part]:
-    yield finding.tensor, "bold"
-    hint = finding.spell_hint(spell)
-    yield f": {hint}; " if hint else ": "
+def _describe_finding(finding: Finding, name: str, spell: Spell) -> Iterator[Part]:
+    yield name, "bold"
+    yield f": {finding.hint}; " if finding.hint else ": "
     yield finding.message
+    if finding.advice is not None:
+        yield f"; {finding.advice.spell(spell)}"
 
 
 def write_inspection(
@@ -118,10 +187,13 @@ def write_inspection(
         out.line("  file      ", f"{file.path:<{width}}", f"  {size}")
     if report.engine != "native":
         out.line("  engine    ", report.engine)
-    for fault in report.faults:
+    for fault in dict.fromkeys((*report.faults, *report.obstacles)):
+        if fault == report.not_gpt2:
+            continue  # it stands below
         out.line("  ", ("fault", "red"), "     ", fault)
     if known:
         out.line("  hparams   ", _describe_hparams(known.hparams, known.hparams_from))
+        _write_config(out, known.config)
         _write_dropped(out, known.dropped, report.notes)
     elif report.refusal:
         _write_notes(out, report.notes)
@@ -133,18 +205,28 @@ def write_inspection(
     out.line("  total     ", _describe_totals(report.totals))
     out.line("")
     if report.stats is not None:
-        rows = _statistics(report.tensors, report.stats)
+        rows = tabulate_statistics(report.tensors, report.stats)
     else:
-        rows = _table(report.tensors) if flat or not known else _tree(report.tensors)
+        rows = tabulate(report.tensors) if flat or not known else draw_tree(report.tensors)
     for row in rows:
         out.line(*row)
 
 
 def write_digests(out: Sink, report: DigestReport) -> None:
-    """Write the lines that sha256sum could have printed, and the digest of them all."""
-    for tensor in report.tensors:
-        out.line(tensor.line)
-    out.line(f"{report.sha256}  all")
+    """Write the listing, in lines as sha256sum prints them."""
+    for line in report.lines:
+        out.line(line)
+
+
+def write_check(out: Sink, report: DigestReport, spell: Spell = spell_keyword) -> None:
+    """Write whether a model is the one of a listing, and what changed if it is not."""
+    side = f"{report.side.path} ({report.side.format})"
+    if report.ok:
+        out.line(("equal", "bold green"), f"  {side} and the listing")
+        out.line(f"  {report.sha256}  model")
+        return
+    out.line(("different", "bold red"), f"  {side} and the listing")
+    write_findings(out, report.findings, spell)
 
 
 def _write_dropped(out: Sink, dropped: Iterable[Dropped], notes: Iterable[str]) -> None:
@@ -178,100 +260,3 @@ def _describe_hparams(hparams: HParams, stated_by: str) -> str:
     sizes = ", ".join(f"{key} {value}" for key, value in hparams.known().items())
     unknown = "" if hparams.n_head else "; n_head is unknown"
     return f"{sizes} (from {stated_by}{unknown})"
-
-
-def _table(tensors: Iterable[LazyTensor]) -> Iterator[tuple[Part, ...]]:
-    """Yield one row a tensor: name, shape, dtype, bytes, and the file's own name."""
-    cells = [
-        (tensor.name, str(list(tensor.shape)), tensor.dtype.value, f"{tensor.nbytes:,}")
-        for tensor in tensors
-    ]
-    names, shapes, dtypes, sizes = (
-        [max(map(len, column)) for column in zip(*cells, strict=True)] if cells else [0] * 4
-    )
-    for tensor, (name, shape, dtype, size) in zip(tensors, cells, strict=True):
-        source = "" if tensor.source_name == tensor.name else f"  {tensor.source_name}"
-        row = f"  {shape:<{shapes}}  {dtype:<{dtypes}}  {size:>{sizes}}"
-        yield (f"{name:<{names}}", "bold"), row, (source, "dim")
-
-
-def _statistics(
-    tensors: Iterable[LazyTensor], stats: Iterable[TensorStats | None]
-) -> Iterator[tuple[Part, ...]]:
-    """Yield one row a tensor: name, shape, dtype, the numbers, and the histogram."""
-    from .histogram import draw_histogram
-
-    header = ("", "", "", "min", "max", "mean", "std", "NaN", "inf")
-    rows: list[tuple[str, ...]] = [header]
-    drawings = [""]
-    for tensor, found in zip(tensors, stats, strict=True):
-        numbers: tuple[str, ...] = ("-",) * 6
-        if found is not None:
-            moments = (found.min, found.max, found.mean, found.std)
-            shown = ("-" if number is None else f"{number:.4g}" for number in moments)
-            numbers = (*shown, f"{found.nan:,}", f"{found.infinite:,}")
-        rows.append((tensor.name, str(list(tensor.shape)), tensor.dtype.value, *numbers))
-        drawings.append(f"|{draw_histogram(found.histogram)}|" if found else "")
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row, drawing in zip(rows, drawings, strict=True):
-        name, shape, dtype, *rest = row
-        left = f"  {shape:<{widths[1]}}  {dtype:<{widths[2]}}"
-        right = "".join(f"  {cell:>{width}}" for cell, width in zip(rest, widths[3:], strict=True))
-        yield (f"{name:<{widths[0]}}", "bold"), left, right, (f"  {drawing}", "cyan")
-
-
-def _tree(tensors: Iterable[LazyTensor]) -> Iterator[tuple[Part, ...]]:
-    """Yield the nesting with shapes and dtypes; neighbouring blocks that are alike stand once."""
-    for (first, last), members in _merge_alike(_group_blocks(tensors)):
-        if first is None:
-            yield from _branch(members, "")
-            continue
-        count = f"  {last - first + 1} alike" if last > first else ""
-        span = f"{first}" if last == first else f"{first}-{last}"
-        yield (f"blocks[{span}]", "bold"), (count, "dim")
-        yield from _branch(members, "  ")
-
-
-Leaf = tuple[tuple[str, ...], tuple[int, ...], str]
-"""The path within a block or at the top, the shape and the dtype of a tensor."""
-
-
-def _group_blocks(tensors: Iterable[LazyTensor]) -> Iterator[tuple[int | None, list[Leaf]]]:
-    """Yield (block number, leaves), and (None, leaves) for tensors outside of blocks."""
-
-    def block_of(tensor: LazyTensor) -> int | None:
-        head, bracket, _ = tensor.name.partition("]")
-        return int(head.removeprefix("blocks[")) if bracket else None
-
-    for number, group in groupby(tensors, block_of):
-        leaves: list[Leaf] = []
-        for tensor in group:
-            path = tensor.name.split(".")
-            leaves.append((tuple(path if number is None else path[1:]), tensor.shape, tensor.dtype))
-        yield number, leaves
-
-
-def _merge_alike(
-    groups: Iterable[tuple[int | None, list[Leaf]]],
-) -> Iterator[tuple[tuple[int, int] | tuple[None, int], list[Leaf]]]:
-    """Merge runs of blocks with the same leaves into (first, last) spans."""
-    for (_, leaves), run in groupby(groups, lambda group: (group[0] is None, group[1])):
-        numbers = [number for number, _ in run]
-        if numbers[0] is None:
-            yield (None, 0), leaves
-        else:
-            yield (numbers[0], numbers[-1] or 0), leaves
-
-
-def _branch(leaves: Iterable[Leaf], indent: str) -> Iterator[tuple[Part, ...]]:
-    """Yield the lines of one level of the tree and, indented, of those below."""
-    for key, group in groupby(leaves, lambda leaf: leaf[0][0]):
-        members = list(group)
-        path, shape, dtype = members[0]
-        label = f"{indent}{key}"
-        if len(path) == 1:
-            yield (f"{label:<16}", "bold"), f"{list(shape)!s:<16}", (dtype, "dim")
-        else:
-            yield ((label, "bold"),)
-            below = [(path[1:], shape, dtype) for path, shape, dtype in members]
-            yield from _branch(below, indent + "  ")

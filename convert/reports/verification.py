@@ -25,15 +25,19 @@ class Kind(StrEnum):
     DTYPE = "dtype"
     VALUES = "values"
     HPARAMS = "hparams"
+    CONFIG = "config"
+    COMPANION = "companion"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One difference. ``tensor`` is the canonical name, or the file's own for an extra one.
+    """One difference.
 
-    The numbers are of values findings only: how many of ``elements`` differ, the largest absolute
-    difference (None if one of the two is no finite number there), and the first index. ``hint`` is
-    the mistake that would explain it; ``advice`` is the option that would help.
+    ``tensor`` is the canonical name, or the file's own for an extra one; where no tensor differs,
+    it is the field of the configuration or the name of the companion. The numbers
+    are of values findings only: how many of ``elements`` differ, the largest absolute difference
+    (None if one of the two is no finite number there), and the first index. ``hint`` is the mistake
+    that would explain it; ``advice`` is the option that would help.
     """
 
     kind: Kind
@@ -70,6 +74,9 @@ class VerificationReport:
     Where the source was cast before it was compared, ``loss`` says what the cast changed. Where
     ``tolerance`` is not zero, values within it count as equal. ``engine`` is what read the source:
     "native", or another program and its version; ``notes`` are what should be known of that.
+    ``max_abs_diff`` is the largest difference of all values, those within the tolerance included;
+    None if some are no finite numbers. ``not_compared`` are the fields of the configuration and the
+    companions that only one side has; ``companions`` are those that were compared.
     """
 
     source: Side
@@ -80,11 +87,17 @@ class VerificationReport:
     tolerance: Tolerance = EXACT
     engine: str = "native"
     notes: tuple[str, ...] = ()
+    max_abs_diff: float | None = 0.0
+    not_compared: tuple[str, ...] = ()
+    companions: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
         """Whether there is no difference."""
         return not self.findings
+
+    def __bool__(self) -> bool:
+        return self.ok
 
     def as_json(self, spell: Spell = spell_keyword) -> Json:
         """Return the document; schemas/report.schema.json describes it."""
@@ -98,6 +111,9 @@ class VerificationReport:
             **self.totals.as_json(),
             "atol": self.tolerance.atol,
             "rtol": self.tolerance.rtol,
+            "max_abs_diff": self.max_abs_diff,
+            "companions": list(self.companions),
+            "not_compared": list(self.not_compared),
             "notes": list(self.notes),
             "cast": self.loss.as_json() if self.loss else None,
             "findings": [finding.as_json(spell) for finding in self.findings],

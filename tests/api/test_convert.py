@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import zipfile
@@ -48,7 +49,9 @@ def test_comment_states_hparams_and_origin(tiny: Path, tmp_path: Path) -> None:
     gpt2_convert.convert(tiny, tmp_path / "out.npz")
     with zipfile.ZipFile(tmp_path / "out.npz") as archive:
         comment = json.loads(archive.comment)
-    assert comment == {"hparams": bundles.TINY, "source_format": "tensorflow"}
+    statement = {"hparams": bundles.TINY, "source_format": "tensorflow"}
+    text = json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
+    assert comment == {**statement, "checksum": hashlib.sha256(text).hexdigest()}
     with gpt2_convert.open(tmp_path / "out.npz") as checkpoint:
         assert checkpoint.hparams.known() == bundles.TINY
 

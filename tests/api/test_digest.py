@@ -23,7 +23,7 @@ def test_a_tensor_s_digest_is_sha256_of_its_canonical_bytes(tiny: Path) -> None:
     assert {tensor.name: tensor.sha256 for tensor in report.tensors} == expected
 
 
-def test_the_whole_digest_can_be_recomputed_by_hand(tmp_path: Path) -> None:
+def test_the_digests_can_be_recomputed_by_hand(tmp_path: Path) -> None:
     sizes = {"n_vocab": 2, "n_ctx": 1, "n_embd": 1, "n_head": 1, "n_layer": 1}
     source = bundles.write_gpt2(tmp_path / "one", sizes)
     arrays = bundles.gpt2_arrays(sizes)
@@ -51,7 +51,16 @@ def test_the_whole_digest_can_be_recomputed_by_hand(tmp_path: Path) -> None:
         lines += f"{hashlib.sha256(packed).hexdigest()}  {name} float32 {shape}\n"
     report = gpt2_convert.digest(source)
     assert "".join(f"{tensor.line}\n" for tensor in report.tensors) == lines
-    assert report.sha256 == hashlib.sha256(lines.encode()).hexdigest()
+    assert report.weights_sha256 == hashlib.sha256(lines.encode()).hexdigest()
+    config = (
+        '{"activation_function": "gelu_new", "layer_norm_epsilon": 1e-05, "n_ctx": 1, "n_embd": 1, '
+        '"n_head": 1, "n_inner": 4, "n_layer": 1, "n_vocab": 2, '
+        '"scale_attn_by_inverse_layer_idx": false, "scale_attn_weights": true, '
+        '"tie_word_embeddings": true}'
+    )
+    assert report.config_sha256 == hashlib.sha256(config.encode()).hexdigest()
+    both = f"{report.weights_sha256}  weights\n{report.config_sha256}  config {config}\n"
+    assert report.sha256 == hashlib.sha256(both.encode()).hexdigest()
 
 
 def test_one_bit_changes_the_digest_of_its_tensor_and_of_the_whole(tmp_path: Path) -> None:

@@ -123,14 +123,16 @@ def test_overflow_is_refused_unless_it_is_allowed(
     assert run([*again, "--allow-overflow"]) == 0
 
 
-def test_digest_ends_with_the_digest_of_the_whole(
+def test_digest_ends_with_the_digests_of_weights_configuration_and_model(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["digest", "tiny"]) == 0
-    *lines, last = capsys.readouterr().out.splitlines()
+    *lines, weights, config, model = capsys.readouterr().out.splitlines()
     report = gpt2_convert.digest("model")
     assert lines == [tensor.line for tensor in report.tensors]
-    assert last == f"{report.sha256}  all"
+    assert weights == f"{report.weights_sha256}  weights"
+    assert config == f"{report.config_sha256}  config {report.config_text}"
+    assert model == f"{report.sha256}  model"
 
 
 def test_stats_are_shown_for_every_tensor(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -175,7 +177,7 @@ def test_stats_of_a_checkpoint_without_its_data_are_left_out(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (place / "tiny" / "model.ckpt.data-00000-of-00001").unlink()
-    assert run(["inspect", "tiny", "--stats", "--json"]) == 0
+    assert run(["inspect", "tiny", "--stats", "--json"]) == 2
     document = json.loads(capsys.readouterr().out)
     assert document["faults"]
     assert {str(tensor["stats"]) for tensor in document["tensors"]} == {"None"}

@@ -280,8 +280,10 @@ def test_inspection_of_a_damaged_checkpoint_lists_its_faults(tiny: Path, printed
     data = tiny / "model.ckpt.data-00000-of-00001"
     data.unlink()
     code, document = printed("inspect", tiny)
-    assert code == 0
+    assert code == 2
     assert_described(document, "inspect")
+    assert (document["kind"], document["ok"]) == ("inspection", False)
+    assert [str(data) in finding["message"] for finding in document["findings"]] == [True]
     assert {"path": str(data), "bytes": None} in document["files"]
     assert [str(data) in fault for fault in document["faults"]] == [True]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import hashlib
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -14,10 +15,10 @@ from gpt2_convert.compare.checkpoints import compare
 from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.model.adopt import adopt
 from gpt2_convert.reports.verification import Kind
+from gpt2_convert.tensors.tolerance import Tolerance
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any
 
     Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -140,42 +141,81 @@ def test_a_damaged_source_cannot_prove_anything(tiny: Path, tmp_path: Path) -> N
         gpt2_convert.verify(tiny, tmp_path / "out.npz")
 
 
-def test_a_target_must_state_the_hparams_when_it_was_just_written() -> None:
+WRITTEN: dict[str, Any] = {**bundles.TINY, "x": 1}
+
+
+def test_a_target_must_state_every_field_when_it_was_just_written() -> None:
     source = adopt(raws.raw(bundles.gpt2_arrays(), bundles.TINY))
     silent = raws.raw(raws.canonical())
     assert compare(source, silent).ok
-    finding = only(compare(source, silent, strict=True))
-    assert (finding.kind, finding.message) == (Kind.HPARAMS, "the target does not state them")
-    without_heads = {key: value for key, value in bundles.TINY.items() if key != "n_head"}
-    assert compare(source, raws.raw(raws.canonical(), without_heads)).ok
-    finding = only(compare(source, raws.raw(raws.canonical(), without_heads), strict=True))
-    assert (finding.kind, finding.tensor) == (Kind.HPARAMS, "n_head")
+    finding = only(compare(source, silent, expected_config=WRITTEN))
+    assert (finding.kind, finding.tensor) == (Kind.CONFIG, "config")
+    assert finding.message == "stated 0 times in the target, and once is what was written"
+    for field in WRITTEN.keys() - {"n_vocab", "n_ctx", "n_embd", "n_layer"}:
+        fields = {key: value for key, value in WRITTEN.items() if key != field}
+        assert compare(source, raws.raw(raws.canonical(), fields)).ok
+        finding = only(compare(source, raws.raw(raws.canonical(), fields), expected_config=WRITTEN))
+        assert (finding.kind, finding.tensor) == (Kind.CONFIG, field)
+        assert finding.message == f"{WRITTEN[field]} in the source, nothing in the target"
+    assert compare(source, raws.raw(raws.canonical(), WRITTEN), expected_config=WRITTEN).ok
+
+
+def test_heads_that_only_one_side_states_are_named_as_not_compared() -> None:
+    report = compared(raws.canonical(), hparams={})
+    assert report.ok
+    assert report.not_compared == ("n_head",)
+    assert compared(raws.canonical()).not_compared == ()
 
 
 def test_hparams_that_make_no_sense_are_a_difference() -> None:
-    source = adopt(raws.raw(bundles.gpt2_arrays(), bundles.TINY))
-    finding = only(compare(source, raws.raw(raws.canonical(), {**bundles.TINY, "n_head": -4})))
-    assert finding.kind == Kind.HPARAMS
+    finding = only(compared(raws.canonical(), hparams={**bundles.TINY, "n_head": -4}))
+    assert (finding.kind, finding.tensor) == (Kind.CONFIG, "config")
+    assert finding.message.startswith("hparams.json: 'n_head': a positive whole number expected")
 
 
-@pytest.mark.parametrize("cut", ["}", '"n_head"', "hparams"])
-def test_a_comment_that_was_damaged_is_no_proof_of_the_hparams(
-    cut: str, tiny: Path, tmp_path: Path
+@pytest.mark.parametrize("proof", [False, True])
+@pytest.mark.parametrize("cut", ["}", '"n_head"', "hparams", "checksum", "source_format"])
+def test_a_comment_that_was_damaged_is_no_proof_of_the_configuration(
+    cut: str, proof: bool, tiny: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "out.npz"
     gpt2_convert.convert(tiny, target)
     data = target.read_bytes()
     at = data.rindex(cut.encode())
     target.write_bytes(data[:at] + b"~" + data[at + 1 :])
-    with gpt2_convert.open(tiny) as source:
-        report = compare(source, open_raw(target), strict=True)
-    assert {finding.kind for finding in report.findings} == {Kind.HPARAMS}
+    with gpt2_convert.open(tiny) as source, open_raw(target) as raw:
+        report = compare(source, raw, expected_config=bundles.TINY if proof else None)
+    assert {finding.kind for finding in report.findings} == {Kind.CONFIG}
+    assert all(": zip comment: damaged: " in each.message for each in report.findings)
 
 
-def test_an_extra_tensor_with_a_mask_s_name_is_no_mask() -> None:
+def test_digests_of_the_target_are_kept_where_they_are_asked_for() -> None:
     source = adopt(raws.raw(bundles.gpt2_arrays(), bundles.TINY))
-    masks: Arrays = {"h.0.attn.bias": np.zeros((1, 1, 16, 16), np.float32)}
-    assert compare(source, raws.raw({**raws.huggingface(), **masks})).ok
-    masks = {"h.0.attn.bias": np.zeros(5, np.float32)}
-    finding = only(compare(source, raws.raw({**raws.huggingface(), **masks})))
-    assert (finding.kind, finding.tensor) == (Kind.EXTRA, "h.0.attn.bias")
+    target = raws.canonical(seed=1)
+    hashes: dict[str, str] = {}
+    assert not compare(source, raws.raw(target, bundles.TINY), hashes=hashes)
+    assert hashes == {
+        name: hashlib.sha256(array.tobytes()).hexdigest() for name, array in target.items()
+    }
+
+
+@pytest.mark.parametrize("difference", [0.0, 0.5, np.inf, np.nan])
+def test_the_largest_difference_is_said_within_the_tolerance_and_beyond(difference: float) -> None:
+    target = raws.canonical()
+    target["wte"][1, 2] += np.float32(difference)
+    source = adopt(raws.raw(bundles.gpt2_arrays(), bundles.TINY))
+    expected = float(abs(np.float64(target["wte"][1, 2]) - raws.canonical()["wte"][1, 2]))
+    for atol in (0.0, 1.0):
+        report = compare(source, raws.raw(target, bundles.TINY), tolerance=Tolerance(atol))
+        assert report.ok is (difference <= atol)
+        assert report.max_abs_diff == (expected if np.isfinite(difference) else None)
+
+
+def test_an_extra_tensor_with_a_mask_s_name_is_dropped_only_for_what_it_holds() -> None:
+    source = adopt(raws.raw(bundles.gpt2_arrays(), bundles.TINY))
+    mask = np.tril(np.ones((1, 1, 16, 16), np.float32))
+    assert compare(source, raws.raw({**raws.huggingface(), "h.0.attn.bias": mask})).ok
+    for other in (np.zeros((1, 1, 16, 16), np.float32), np.ones_like(mask), mask[..., :5]):
+        finding = only(compare(source, raws.raw({**raws.huggingface(), "h.0.attn.bias": other})))
+        assert (finding.kind, finding.tensor) == (Kind.EXTRA, "h.0.attn.bias")
+        assert finding.message.startswith("'h.0.attn.bias' is no causal mask: ")

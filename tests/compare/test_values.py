@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import threading
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,7 @@ def test_a_source_that_fails_before_its_first_piece_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2, 7])
-def test_what_differs_is_told_in_order_whoever_is_first(workers: int) -> None:
+def test_every_pair_is_told_in_order_whoever_is_first_and_true_if_it_differs(workers: int) -> None:
     made = pairs(20, 0, 3, 4, 19)
     slow, target = made[0]
     last, last_target = made[19]
@@ -84,8 +85,18 @@ def test_what_differs_is_told_in_order_whoever_is_first(workers: int) -> None:
     made[0] = dataclasses.replace(slow, read=read), target
     made[19] = dataclasses.replace(last, read=read_last), last_target
     found = compare_values(made, EXACT, ignore_progress, workers)
-    assert [difference.source.name for difference in found] == ["x0", "x3", "x4", "x19"]
-    assert [difference.differing for difference in found] == [1, 1, 1, 1]
+    assert [each.source.name for each in found] == [f"x{number}" for number in range(20)]
+    assert [number for number, each in enumerate(found) if each] == [0, 3, 4, 19]
+    assert [each.differing for each in found if each] == [1, 1, 1, 1]
+    # Nobody asked for digests.
+    assert {each.sha256 for each in found} == {None}
+
+
+def test_digests_are_those_of_the_target_s_bytes() -> None:
+    made = pairs(4, 1, size=CHUNK // 2)
+    found = compare_values(made, EXACT, ignore_progress, 2, hashed=True)
+    data = [b"".join(target.chunks()) for _, target in made]
+    assert [each.sha256 for each in found] == [hashlib.sha256(each).hexdigest() for each in data]
 
 
 def test_no_pairs_have_no_differences() -> None:
@@ -133,7 +144,8 @@ def test_an_error_of_a_target_is_a_difference_and_stops_nothing() -> None:
     source, target = made[1]
     made[1] = source, failing(target, gpt2_convert.ChecksumError("x1: wrong"), *target.chunks())
     found = compare_values(made, EXACT, ignore_progress, 2)
-    assert [(each.source.name, each.damage) for each in found] == [
-        ("x1", "x1: wrong"),
-        ("x2", None),
+    assert [(each.source.name, each.damage, bool(each)) for each in found] == [
+        ("x0", None, False),
+        ("x1", "x1: wrong", True),
+        ("x2", None, True),
     ]

@@ -8,28 +8,45 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support import bundles, raws
+from support.statements import compact, statement
 
 import gpt2_convert
-from gpt2_convert import Checkpoint, HParams
+from gpt2_convert import Checkpoint
 from gpt2_convert.formats import provenance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
-PLAIN = Checkpoint(raws.raw({}), HParams(**bundles.TINY), "x/config.json", {}, dropped=())
-WITH_CONFIG = replace(PLAIN, config={"n_embd": 32, "activation_function": "gelu_new"})
+    from gpt2_convert.checkpoint.raw import RawConfig
+
+PLAIN = Checkpoint(
+    raws.raw({}), raws.config(stated_in=dict.fromkeys(bundles.TINY, "x/config.json")), {}, ()
+)
 
 
-def test_a_zip_comment_is_the_statement_as_json() -> None:
+def carrying(document: dict[str, Any]) -> Checkpoint:
+    return replace(PLAIN, config=replace(PLAIN.config, document=document))
+
+
+DOCUMENT = {"n_embd": 32, "activation_function": "gelu_new"}
+WITH_CONFIG = carrying(DOCUMENT)
+# As sha256sum prints them for the compact JSON of the other fields, keys sorted.
+PLAIN_SUM = "ab3993983e93a14fbb08444e2504a34a33ed2aab27698f485849ecf5aac0daa4"
+CONFIG_SUM = "29e0eac773bf861533e008c51106a1581282bca6d08e641e809d189b5302de72"
+
+
+def test_a_zip_comment_is_the_statement_as_json_and_ends_with_its_checksum() -> None:
     assert provenance.state_in_comment(PLAIN) == (
         b'{"hparams": {"n_vocab": 61, "n_ctx": 16, "n_embd": 32, "n_head": 4, "n_layer": 3}, '
-        b'"source_format": "memory"}'
+        b'"source_format": "memory", "checksum": "' + PLAIN_SUM.encode() + b'"}'
     )
 
 
 def test_the_metadata_are_one_key_with_compact_and_sorted_json() -> None:
     assert provenance.state_in_metadata(WITH_CONFIG) == {
-        "gpt2-convert": '{"config":{"activation_function":"gelu_new","n_embd":32},'
+        "gpt2-convert": f'{{"checksum":"{CONFIG_SUM}",'
+        '"config":{"activation_function":"gelu_new","n_embd":32},'
         '"hparams":{"n_ctx":16,"n_embd":32,"n_head":4,"n_layer":3,"n_vocab":61},'
         '"source_format":"memory"}'
     }
@@ -40,28 +57,121 @@ def test_attributes_are_text_and_objects_json() -> None:
         "hparams": b'{"n_vocab": 61, "n_ctx": 16, "n_embd": 32, "n_head": 4, "n_layer": 3}',
         "source_format": b"memory",
         "config": b'{"n_embd": 32, "activation_function": "gelu_new"}',
+        "checksum": CONFIG_SUM.encode(),
     }
 
 
 def test_a_number_of_heads_that_nobody_states_is_left_out() -> None:
-    headless = replace(PLAIN, hparams=replace(PLAIN.hparams, n_head=None))
+    headless = replace(PLAIN, config=replace(PLAIN.config, n_head=None))
     stated = json.loads(provenance.state_in_comment(headless))["hparams"]
     assert stated == {key: value for key, value in bundles.TINY.items() if key != "n_head"}
 
 
-@pytest.mark.parametrize(
-    ("checkpoint", "fields"), [(PLAIN, bundles.TINY), (WITH_CONFIG, WITH_CONFIG.config)]
+def test_a_width_of_the_mlp_that_the_others_do_not_imply_is_stated() -> None:
+    wide = replace(PLAIN, config=replace(PLAIN.config, n_inner=64))
+    stated = json.loads(provenance.state_in_comment(wide))["hparams"]
+    assert stated == {**bundles.TINY, "n_inner": 64}
+
+
+# What is read back.
+
+STATEMENTS = {
+    "hparams": (PLAIN, statement("memory"), bundles.TINY),
+    "config": (WITH_CONFIG, statement("memory", config=DOCUMENT), DOCUMENT),
+}
+every_statement = pytest.mark.parametrize(
+    ("checkpoint", "stated", "fields"), STATEMENTS.values(), ids=STATEMENTS
 )
-def test_what_is_stated_comes_back(checkpoint: Checkpoint, fields: dict[str, object]) -> None:
-    found = provenance.read_comment(provenance.state_in_comment(checkpoint), "x.npz")
+
+
+def read_comment(stated: dict[str, Any]) -> RawConfig | None:
+    return provenance.read_comment(json.dumps(stated).encode(), "x")
+
+
+def read_metadata(stated: dict[str, Any]) -> RawConfig | None:
+    return provenance.read_metadata({"gpt2-convert": compact(stated)}, "x")
+
+
+def read_attributes(stated: dict[str, Any]) -> RawConfig | None:
+    texts = {
+        key: each if isinstance(each, str) else json.dumps(each) for key, each in stated.items()
+    }
+    return provenance.read_attributes({key: text.encode() for key, text in texts.items()}, "x")
+
+
+READS = {
+    "x: zip comment": read_comment,
+    "x: metadata": read_metadata,
+    "x: attributes": read_attributes,
+}
+every_reading = pytest.mark.parametrize(("place", "read"), READS.items(), ids=READS)
+
+
+@every_statement
+def test_what_is_stated_comes_back_and_is_complete(
+    checkpoint: Checkpoint, stated: dict[str, Any], fields: dict[str, object]
+) -> None:
+    assert provenance.state(checkpoint) == stated
+    for found, place in (
+        (provenance.read_comment(provenance.state_in_comment(checkpoint), "x"), "zip comment"),
+        (provenance.read_metadata(provenance.state_in_metadata(checkpoint), "x"), "metadata"),
+        (provenance.read_attributes(provenance.state_in_attributes(checkpoint), "x"), "attributes"),
+    ):
+        assert found is not None
+        assert (found.where, found.fields(), found.complete) == (f"x: {place}", fields, True)
+    assert provenance.state_config(checkpoint) == fields
+
+
+@every_reading
+@every_statement
+def test_a_statement_of_before_there_were_checksums_is_read(
+    checkpoint: Checkpoint,
+    stated: dict[str, Any],
+    fields: dict[str, object],
+    place: str,
+    read: Callable[[dict[str, Any]], RawConfig | None],
+) -> None:
+    found = read({key: value for key, value in stated.items() if key != "checksum"})
     assert found is not None
-    assert (found.where, found.fields()) == ("x.npz: zip comment", fields)
-    (text,) = provenance.state_in_metadata(checkpoint).values()
-    found = provenance.read_metadata(text, "x.safetensors")
-    assert (found.where, found.fields()) == ("x.safetensors: metadata", fields)
+    assert (found.where, found.fields(), found.complete) == (place, fields, True)
 
 
-FOREIGN = ["", "made by hand", "{}", "[]", "null", '{"hparams"', "[" * 100_000, '{"config": {}}']
+@every_reading
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"source_format": "memorz"},
+        {"hparams": {**bundles.TINY, "n_head": 8}},
+        {"hparams": {**bundles.TINY, "n_heads": 4}},
+        {"config": {**DOCUMENT, "activation_function": "gelu_mew"}},
+        {"config": {**DOCUMENT, "n_embd": 32.0}},
+        {"checksum": CONFIG_SUM[:-1] + "3"},
+        {"checksum": ""},
+    ],
+    ids=str,
+)
+def test_a_statement_that_was_changed_does_not_match_its_checksum(
+    changed: dict[str, Any], place: str, read: Callable[[dict[str, Any]], RawConfig | None]
+) -> None:
+    found = read({**statement("memory", config=DOCUMENT), **changed})
+    assert found is not None
+    with pytest.raises(gpt2_convert.FormatError) as caught:
+        found.fields()
+    assert str(caught.value) == (
+        f"{place}: damaged: it does not match its checksum; fetch or convert the file again"
+    )
+
+
+@pytest.mark.parametrize("field", ["source-format", "checksvm", "confog"])
+def test_a_field_that_no_statement_has_is_damage(field: str) -> None:
+    for read in (read_comment, read_metadata):
+        found = read({**statement("memory"), field: "x"})
+        assert found is not None
+        with pytest.raises(gpt2_convert.FormatError, match=f"damaged: '{field}', which no "):
+            found.fields()
+
+
+FOREIGN = ["", "made by hand", "{}", "[]", "null", "hparams", "[" * 100_000, '{"config": {}}']
 
 
 @pytest.mark.parametrize("text", FOREIGN, ids=lambda text: text[:20])
@@ -69,9 +179,63 @@ def test_a_comment_of_another_program_states_nothing(text: str) -> None:
     assert provenance.read_comment(text.encode(), "x.npz") is None
 
 
+@pytest.mark.parametrize(
+    "text", ['{"hparams"', '"source_format"', '[{"checksum": 1}]', '~"hparams": {}}']
+)
+def test_a_comment_with_a_field_of_ours_that_is_no_statement_is_damaged(text: str) -> None:
+    found = provenance.read_comment(text.encode(), "x.npz")
+    assert found is not None
+    with pytest.raises(gpt2_convert.FormatError, match=r"^x\.npz: zip comment: damaged: no state"):
+        found.fields()
+
+
 @pytest.mark.parametrize("text", FOREIGN, ids=lambda text: text[:20])
-def test_metadata_that_are_damaged_are_left_as_they_are(text: str) -> None:
-    assert provenance.read_metadata(text, "x").text == text.encode()
+def test_metadata_under_our_key_are_left_as_they_are_to_fail_where_they_are_parsed(
+    text: str,
+) -> None:
+    found = provenance.read_metadata({"gpt2-convert": text}, "x")
+    assert found is not None
+    assert (found.text, found.complete) == (text.encode(), False)
+
+
+def test_metadata_of_another_program_state_nothing_and_ours_under_another_key_are_damaged() -> None:
+    assert provenance.read_metadata({}, "x") is None
+    assert provenance.read_metadata({"format": "pt", "hparams": "{}"}, "x") is None
+    found = provenance.read_metadata({"gpt2-conwert": compact(statement("npz"))}, "x")
+    assert found is not None
+    with pytest.raises(gpt2_convert.FormatError, match=r"^x: metadata: damaged: the key "):
+        found.fields()
+
+
+def test_attributes_of_another_program_state_nothing() -> None:
+    assert provenance.read_attributes({}, "x") is None
+    assert provenance.read_attributes({"config": b"{}"}, "x") is None
+    assert provenance.read_attributes({"config": None}, "x") is None
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"hparams": None}, "hparams: a text expected"),
+        ({"hparams": b"{}", "checksum": None}, "checksum: a text expected"),
+        ({"source_format": b"npz"}, "damaged: no attribute 'hparams'"),
+        ({"hparams": b"n_layer: 3"}, "not JSON"),
+        ({"hparams": b"{}", "source_format": b"\xff"}, "not JSON"),
+        ({"hparams": b"[" * 60_000}, "not JSON"),
+    ],
+    ids=str,
+)
+def test_attributes_that_are_no_statement_are_an_error(
+    attributes: dict[str, bytes | None], expected: str
+) -> None:
+    found = provenance.read_attributes(attributes, "x")
+    assert found is not None
+    with pytest.raises(gpt2_convert.FormatError) as caught:
+        found.fields()
+    assert str(caught.value).startswith(f"x: attributes: {expected}")
+
+
+# How much there is room for.
 
 
 @pytest.mark.parametrize(
@@ -85,7 +249,7 @@ def test_a_config_is_stated_up_to_the_last_byte_that_there_is_room_for(
     state: Callable[[Checkpoint], bytes | dict[str, bytes]], room: int, container: str
 ) -> None:
     def longest(length: int) -> int:
-        stated = state(replace(PLAIN, config={"n_embd": 32, "essay": "x" * length}))
+        stated = state(carrying({"n_embd": 32, "essay": "x" * length}))
         return len(stated) if isinstance(stated, bytes) else max(map(len, stated.values()))
 
     spare = room - longest(1_000) + 1_000

@@ -148,7 +148,7 @@ def test_the_fields_that_change_the_output_have_transformers_defaults() -> None:
     assert {key: getattr(defaults, key) for key in family.behaviour} == dict(family.behaviour)
     sizes = {key: size for size, key in family.configs["hf"].items()}
     for alias, key in GPT2Config.attribute_map.items():
-        assert family.constants[alias] == (sizes[key],)
+        assert family.aliases[alias] == sizes[key]
 
 
 def test_a_whole_tokenizer_survives(shared_data: Path, tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from support import bundles, raws
 from support.mishaps import at, ordinary_user
 
 import gpt2_convert
-from gpt2_convert.formats.writers import WRITERS
 from gpt2_convert.io import atomic_folder
 
 if TYPE_CHECKING:
@@ -429,9 +428,23 @@ def test_everything_is_on_the_disk_before_it_is_relied_upon(
 
 
 def test_nothing_is_written_that_could_not_be_removed(source: Path, target: Path) -> None:
-    (source / "encoder.json").write_bytes(b"{}")
+    (source / "encoder.json").write_bytes(b'{"a": 0}')
     (source / "vocab.bpe").write_bytes(b"#version: 0.2\n")
     replace(source, target)
-    assert FILES < set(os.listdir(target)) <= WRITERS["hf"].folder_of
+    assert_only(target, NEW, "vocab.json", "merges.txt")
     replace(source, target)
-    assert os.listdir(target.parent) == ["hf"]
+    assert_only(target, NEW, "vocab.json", "merges.txt")
+
+
+def test_what_a_conversion_writes_itself_it_replaces_again_and_another_does_not(
+    source: Path, target: Path
+) -> None:
+    (source / "code.py").write_bytes(b"first")
+    replace(source, target)
+    (source / "code.py").write_bytes(b"second")
+    replace(source, target)
+    assert (target / "code.py").read_bytes() == b"second"
+    (source / "code.py").unlink()
+    with pytest.raises(gpt2_convert.TargetError, match=r"holds 'code\.py'"):
+        replace(source, target)
+    assert_only(target, NEW, "code.py")

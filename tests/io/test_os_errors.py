@@ -8,12 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gpt2_convert.errors import (
-    FormatError,
-    TargetError,
-    TargetExistsError,
-    UnreadableError,
-)
+from gpt2_convert.errors import FormatError, TargetError, TargetExistsError, UnreadableError
 from gpt2_convert.io.os_errors import os_errors_as
 
 

@@ -78,7 +78,7 @@ def changed(name: str, value: np.ndarray[Any, Any]) -> dict[str, Any]:
 REFUSALS: dict[str, tuple[dict[str, Array] | list[tuple[str, Array]], str]] = {
     "a missing tensor": (
         without("model/h1/mlp/c_fc/w"),
-        "'model/h1/mlp/c_fc/w' is missing; its shape would be [1, n_embd, 4*n_embd] = [1, 32, 128]",
+        "'model/h1/mlp/c_fc/w' is missing; its shape would be [1, n_embd, n_inner] = [1, 32, 128]",
     ),
     "a missing first layer": (
         {k: v for k, v in bundles.gpt2_arrays().items() if not k.startswith("model/h0/")},

@@ -12,6 +12,8 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from support import bundles, raws
+from support.raws import CONFIG
+from support.statements import statement
 
 import gpt2_convert
 from gpt2_convert.compare.checkpoints import compare
@@ -23,14 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-CONFIG = {
-    "model_type": "gpt2",
-    "vocab_size": 61,
-    "n_positions": 16,
-    "n_embd": 32,
-    "n_head": 4,
-    "n_layer": 3,
-}
 BEHAVIOUR = {
     "activation_function": "gelu_new",
     "layer_norm_epsilon": 1e-5,
@@ -44,6 +38,11 @@ CHANGED = {
     "scale_attn_weights": False,
     "scale_attn_by_inverse_layer_idx": True,
 }
+
+
+def spell(value: object) -> str:
+    """Return a value as config.json has it, texts quoted as in all messages."""
+    return json.dumps(value) if isinstance(value, bool) else repr(value)
 
 
 def adopted(config: dict[str, Any]) -> gpt2_convert.Checkpoint:
@@ -79,29 +78,37 @@ def test_a_field_that_changes_the_output_is_a_difference_by_its_name(
 ) -> None:
     changed = {**CONFIG, field: CHANGED[field]}
     (finding,) = findings(changed, plain)
-    assert (finding.kind, finding.tensor) == (Kind.HPARAMS, field)
+    assert (finding.kind, finding.tensor) == (Kind.CONFIG, field)
     assert (
-        finding.message == f"{CHANGED[field]!r} in the source, {BEHAVIOUR[field]!r} in the target"
+        finding.message
+        == f"{spell(CHANGED[field])} in the source, {spell(BEHAVIOUR[field])} in the target"
     )
     (finding,) = findings(plain, changed)
-    assert (finding.kind, finding.tensor) == (Kind.HPARAMS, field)
+    assert (finding.kind, finding.tensor) == (Kind.CONFIG, field)
     assert (
-        finding.message == f"{BEHAVIOUR[field]!r} in the source, {CHANGED[field]!r} in the target"
+        finding.message
+        == f"{spell(BEHAVIOUR[field])} in the source, {spell(CHANGED[field])} in the target"
     )
     assert not findings(changed, changed)
 
 
-def test_fields_of_training_and_generation_are_no_difference() -> None:
+def test_any_other_field_is_a_difference_where_both_sides_state_it_and_named_elsewhere() -> None:
     other = {"resid_pdrop": 0.5, "eos_token_id": 3, "use_cache": False, "summary_type": "mean"}
-    assert not findings(CONFIG, {**CONFIG, **other})
+    report = compare(adopted(CONFIG), raws.raw(raws.huggingface(), {**CONFIG, **other}))
+    assert report.ok
+    assert set(report.not_compared) == set(other)
+    both = {**CONFIG, **dict.fromkeys(other, 7)}
+    assert {each.tensor for each in findings(both, {**CONFIG, **other})} == set(other)
+    assert not findings({**CONFIG, **other}, {**CONFIG, **other})
 
 
-def test_nothing_is_compared_with_a_checkpoint_that_states_nothing() -> None:
-    source = adopted({**CONFIG, **CHANGED})
-    assert compare(source, raws.raw(raws.huggingface())).ok
-    assert compare(
-        adopt(raws.raw(raws.huggingface())), raws.raw(raws.huggingface(), {**CONFIG, **CHANGED})
-    ).ok
+def test_a_checkpoint_that_states_nothing_computes_as_gpt2_does() -> None:
+    silent = raws.raw(raws.huggingface())
+    report = compare(adopted({**CONFIG, **CHANGED}), silent)
+    assert [each.tensor for each in report.findings] == list(CHANGED)
+    report = compare(adopt(silent), raws.raw(raws.huggingface(), {**CONFIG, **CHANGED}))
+    assert [each.tensor for each in report.findings] == list(CHANGED)
+    assert compare(adopt(silent), raws.raw(raws.huggingface(), {**CONFIG, **BEHAVIOUR})).ok
 
 
 @pytest.mark.parametrize(
@@ -122,32 +129,68 @@ def test_a_field_of_another_type_is_refused(field: str, value: object, expected:
     assert str(caught.value) == f"hparams.json: {field!r}: {expected}"
 
 
-def test_an_epsilon_may_be_a_whole_number() -> None:
+def test_an_epsilon_may_be_a_whole_number_and_is_the_same_as_with_a_point() -> None:
     (finding,) = findings({**CONFIG, "layer_norm_epsilon": 0}, CONFIG)
-    assert finding.message == "0 in the source, 1e-05 in the target"
+    assert finding.message == "0.0 in the source, 1e-05 in the target"
+    whole, fraction = (adopted({**CONFIG, "layer_norm_epsilon": one}) for one in (1, 1.0))
+    assert json.dumps(whole.config.effective()) == json.dumps(fraction.config.effective())
+
+
+def test_a_config_of_other_tensors_is_refused() -> None:
+    with pytest.raises(UnsupportedError) as caught:
+        adopted({**CONFIG, "add_cross_attention": True})
+    assert "'add_cross_attention': false expected, found True; " in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("field", "value", "expected"),
     [
-        ("add_cross_attention", True, "false expected, found True"),
-        ("n_inner", 64, "4*n_embd = 128 expected, found 64"),
-        ("num_attention_heads", 8, "n_head = 4 expected, found 8"),
-        ("num_hidden_layers", 2, "n_layer = 3 expected, found 2"),
-        ("hidden_size", 64, "n_embd = 32 expected, found 64"),
-        ("max_position_embeddings", 32, "n_ctx = 16 expected, found 32"),
+        ("num_attention_heads", 8, "'n_head' is 4, but 'num_attention_heads' is 8; mend one"),
+        ("num_hidden_layers", 2, "'n_layer' is 3, but 'num_hidden_layers' is 2; mend one"),
+        ("hidden_size", 64, "'n_embd' is 32, but 'hidden_size' is 64; mend one"),
+        ("max_position_embeddings", 32, "'n_positions' is 16, but 'max_position_embeddings' is 32"),
+        ("n_ctx", 32, "'n_ctx': n_ctx = 16 expected, found 32; mend one"),
     ],
 )
-def test_a_config_of_other_tensors_is_refused(field: str, value: object, expected: str) -> None:
-    with pytest.raises(UnsupportedError) as caught:
+def test_a_config_that_contradicts_itself_is_refused_with_both_keys(
+    field: str, value: object, expected: str
+) -> None:
+    with pytest.raises(FormatError) as caught:
         adopted({**CONFIG, field: value})
-    assert f"{field!r}: {expected}; " in str(caught.value)
+    assert str(caught.value).startswith(f"hparams.json: {expected}")
 
 
-def test_another_name_for_a_size_cannot_stand_alone() -> None:
-    config = {key: value for key, value in CONFIG.items() if key != "n_head"}
-    with pytest.raises(UnsupportedError, match="'num_attention_heads': n_head expected, found 4"):
-        adopted({**config, "num_attention_heads": 4})
+def test_a_width_of_the_mlp_is_a_size_and_its_shapes_are_checked() -> None:
+    with pytest.raises(SchemaError) as caught:
+        adopted({**CONFIG, "n_inner": 64})
+    assert caught.value.problems[0] == (
+        "'h.0.mlp.c_fc.weight' is [32, 128], expected [n_embd, n_inner] = [32, 64] by hparams.json"
+    )
+    assert len(caught.value.problems) == 3 * 3
+    arrays = {
+        name: array[..., :64] if ".c_fc." in name else array[:64] if is_back(name) else array
+        for name, array in raws.huggingface().items()
+    }
+    narrow = adopt(raws.raw(arrays, {**CONFIG, "n_inner": 64}))
+    assert narrow.config.n_inner == adopt(raws.raw(arrays)).config.n_inner == 64
+    assert narrow["blocks[1].mlp.c_proj.w"].shape == (64, 32)
+    assert adopted(CONFIG).config.n_inner == 128
+
+
+def is_back(name: str) -> bool:
+    return name.endswith("mlp.c_proj.weight")
+
+
+@pytest.mark.parametrize("usual", ["n_embd", "n_positions", "n_head", "n_layer"])
+def test_another_name_for_a_size_may_stand_alone(usual: str) -> None:
+    aliases = {
+        "n_embd": "hidden_size",
+        "n_positions": "max_position_embeddings",
+        "n_head": "num_attention_heads",
+        "n_layer": "num_hidden_layers",
+    }
+    config = {aliases[key] if key == usual else key: value for key, value in CONFIG.items()}
+    assert adopted(config).hparams.known() == bundles.TINY
 
 
 @pytest.mark.parametrize(
@@ -192,9 +235,9 @@ def test_each_container_states_it_beside_the_hparams(tmp_path: Path) -> None:
     gpt2_convert.convert(source, tmp_path / "out.h5")
     with h5py.File(tmp_path / "out.h5") as file:
         parsed = {key: json.loads(file.attrs[key]) for key in ("hparams", "config")}
-        provenances.append({**parsed, "source_format": file.attrs["source_format"].decode()})
-    expected = {"hparams": bundles.TINY, "source_format": "safetensors", "config": WHOLE}
-    assert provenances == [expected] * 3
+        texts = {key: file.attrs[key].decode() for key in ("source_format", "checksum")}
+        provenances.append({**parsed, **texts})
+    assert provenances == [statement("safetensors", config=WHOLE)] * 3
 
 
 @pytest.mark.slow
@@ -213,7 +256,7 @@ def test_openai_s_hparams_are_no_config(tiny: Path, tmp_path: Path) -> None:
     gpt2_convert.convert(tiny, tmp_path / "out.npz")
     with zipfile.ZipFile(tmp_path / "out.npz") as archive:
         provenance = json.loads(archive.comment)
-    assert provenance == {"hparams": bundles.TINY, "source_format": "tensorflow"}
+    assert provenance == statement("tensorflow")
 
 
 def test_heads_that_the_user_states_travel_in_the_config(tmp_path: Path) -> None:
@@ -251,8 +294,8 @@ def test_a_zip_comment_is_used_to_its_last_byte(tmp_path: Path) -> None:
     full = write_model(tmp_path / "full", note="x" * room)
     gpt2_convert.convert(full, tmp_path / "full.npz")
     with gpt2_convert.open(tmp_path / "full.npz") as checkpoint:
-        assert checkpoint.raw.config is not None
-        assert checkpoint.raw.config.fields()["note"] == "x" * room
+        (config,) = checkpoint.raw.configs
+        assert config.fields()["note"] == "x" * room
     over = write_model(tmp_path / "over", note="x" * (room + 1))
     with pytest.raises(UnsupportedError, match=r"takes 65,536 bytes .* holds 65,535"):
         gpt2_convert.convert(over, tmp_path / "over.npz")
@@ -265,8 +308,8 @@ def test_an_attribute_is_used_to_its_last_byte(spare: int, tmp_path: Path) -> No
     source = write_model(tmp_path / "model", note="x" * room)
     gpt2_convert.convert(source, tmp_path / "out.h5")
     with gpt2_convert.open(tmp_path / "out.h5") as checkpoint:
-        assert checkpoint.raw.config is not None
-        assert checkpoint.raw.config.fields()["note"] == "x" * room
+        (config,) = checkpoint.raw.configs
+        assert config.fields()["note"] == "x" * room
     if not spare:
         over = write_model(tmp_path / "over", note="x" * (room + 1))
         with pytest.raises(UnsupportedError, match=r"takes 65,537 bytes .* holds 65,536"):

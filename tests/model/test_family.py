@@ -29,7 +29,7 @@ OPENAI = {
 @pytest.mark.parametrize("size", OPENAI)
 def test_rows_expand_to_the_published_counts(size: str) -> None:
     (n_layer, n_embd, _), tensors, parameters = OPENAI[size]
-    sizes = {"n_vocab": 50257, "n_ctx": 1024, "n_embd": n_embd, "n_layer": n_layer}
+    sizes = {"n_vocab": 50257, "n_ctx": 1024, "n_embd": n_embd, "n_inner": 4 * n_embd}
     slots = load_family().slots(n_layer, "tf")
     assert len(slots) == tensors
     assert sum(math.prod(slot.shape(sizes) or ()) for slot in slots) == parameters
@@ -37,8 +37,9 @@ def test_rows_expand_to_the_published_counts(size: str) -> None:
 
 def test_tf_spelling_and_shapes_are_those_of_the_original_model() -> None:
     family = load_family()
+    sizes = {**bundles.TINY, "n_inner": 128}
     stored = {
-        slot.spell("tf"): family.stored_shape(slot, slot.shape(bundles.TINY) or (), "tf")
+        slot.spell("tf"): family.stored_shape(slot, slot.shape(sizes) or (), "tf")
         for slot in family.slots(bundles.TINY["n_layer"], "tf")
     }
     assert stored == bundles.gpt2_shapes()
@@ -100,7 +101,7 @@ def test_hugging_face_s_names_are_those_of_the_models_on_its_hub() -> None:
         ("wte", "[n_vocab, n_embd]", "[n_vocab, n_embd]"),
         ("blocks[0].attn.c_attn.w", "[1, n_embd, 3*n_embd]", "[n_embd, 3*n_embd]"),
         ("blocks[0].attn.c_attn.b", "[3*n_embd]", "[3*n_embd]"),
-        ("blocks[0].mlp.c_proj.w", "[1, 4*n_embd, n_embd]", "[4*n_embd, n_embd]"),
+        ("blocks[0].mlp.c_proj.w", "[1, n_inner, n_embd]", "[n_inner, n_embd]"),
         ("ln_f.g", "[n_embd]", "[n_embd]"),
     ],
 )

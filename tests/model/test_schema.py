@@ -53,7 +53,8 @@ def test_a_schema_file_with_a_mistake_is_not_loaded(case: str) -> None:
     ("old", "new", "place"),
     [
         ("scale_attn_weights = true", "scale_attn_weights = [1]", "behaviour.scale_attn_weights"),
-        ('n_inner = "4*n_embd"', 'n_inner = "4*n_inner"', "constants.n_inner: 'n_inner'"),
+        ('n_inner = "4*n_embd"', 'n_inner = "4*n_inner"', "defaults.n_inner: 'n_inner'"),
+        ('n_ctx = "n_ctx" }\n\n', 'n_ctx = "n_cxt" }\n\n', "constants.n_ctx: 'n_cxt'"),
         ("add_cross_attention = false", "add_cross_attention = 0.5", "constants.add_cross"),
         ("behaviour = {", "conduct = {", "keys missing ['behaviour'], unknown ['conduct']"),
     ],
@@ -71,8 +72,11 @@ def test_the_schema_of_the_package_is_read_once_and_is_gpt2_s() -> None:
     assert family is load_family()
     assert (family.name, family.file) == ("gpt2", "gpt2.toml")
     # OpenAI's hparams.json, and the config.json of gpt2 on Hugging Face's hub.
-    assert set(family.configs["openai"].values()) == set(bundles.TINY)
-    assert set(family.required_sizes) | set(family.optional_sizes) == set(bundles.TINY)
+    sizes = {*bundles.TINY, "n_inner"}
+    assert set(family.configs["openai"].values()) == sizes
+    assert set(family.required_sizes) == set(bundles.TINY) - {"n_head"}
+    assert set(family.optional_sizes) == {"n_head", "n_inner"}
+    assert family.defaults == {"n_inner": ("4", "n_embd")}
     assert family.configs["hf"]["n_vocab"] == "vocab_size"
     assert family.configs["hf"]["n_ctx"] == "n_positions"
     assert family.behaviour == {
@@ -80,6 +84,14 @@ def test_the_schema_of_the_package_is_read_once_and_is_gpt2_s() -> None:
         "layer_norm_epsilon": 1e-5,
         "scale_attn_weights": True,
         "scale_attn_by_inverse_layer_idx": False,
+        "tie_word_embeddings": True,
+    }
+    # attribute_map of transformers' GPT2Config.
+    assert family.aliases == {
+        "hidden_size": "n_embd",
+        "max_position_embeddings": "n_ctx",
+        "num_attention_heads": "n_head",
+        "num_hidden_layers": "n_layer",
     }
 
 

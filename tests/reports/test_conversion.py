@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from support.documents import assert_valid
-from support.reports import DIGESTS, FINDINGS, LOSS, conversion, verification
+from support.reports import (
+    CONFIG,
+    CONFIG_DOCUMENT,
+    COPIED,
+    DIGESTS,
+    FINDINGS,
+    LEFT,
+    LOSS,
+    UNUSUAL,
+    conversion,
+    verification,
+)
 
 from gpt2_convert.checkpoint.canonical import Dropped
 
-PLAIN = {
+PLAIN: dict[str, Any] = {
     "kind": "conversion",
     "ok": True,
     "verified": True,
@@ -17,6 +31,15 @@ PLAIN = {
     "target": {"path": "out.npz", "format": "npz", "bytes": 497_800_000},
     "hparams": {"n_vocab": 50257, "n_ctx": 1024, "n_embd": 768, "n_head": 12, "n_layer": 12},
     "hparams_from": "hparams.json",
+    "config": CONFIG_DOCUMENT,
+    "config_from": {
+        **dict.fromkeys(CONFIG_DOCUMENT),
+        "n_vocab": "hparams.json",
+        "n_ctx": "hparams.json",
+        "n_embd": "hparams.json",
+        "n_head": "hparams.json",
+        "n_layer": "hparams.json",
+    },
     "tensors": 148,
     "parameters": 124_439_808,
     "bytes": 497_759_232,
@@ -27,6 +50,8 @@ PLAIN = {
     ],
     "dropped": [],
     "notes": [],
+    "companions": [],
+    "left": [],
     "cast": None,
     "digest": None,
     "findings": [],
@@ -45,6 +70,9 @@ def test_the_document_has_all_else_that_there_may_be_to_say() -> None:
         dropped=(Dropped("global_step", "the training step"),),
         notes=("read from the scope policy/",),
         digests=DIGESTS,
+        config=UNUSUAL,
+        companions=(COPIED,),
+        left=LEFT,
     )
     document = report.as_json()
     assert_valid(document, "report")
@@ -53,6 +81,30 @@ def test_the_document_has_all_else_that_there_may_be_to_say() -> None:
         "proof_engine": "TensorFlow 2.16.1",
         "dropped": [{"source_name": "global_step", "reason": "the training step"}],
         "notes": ["read from the scope policy/"],
+        "config": {
+            **CONFIG_DOCUMENT,
+            "activation_function": "relu",
+            "scale_attn_weights": False,
+            "tie_word_embeddings": False,
+            "dtype": "float16",
+        },
+        "config_from": {
+            **PLAIN["config_from"],
+            "activation_function": "a/config.json",
+            "dtype": "b",
+        },
+        "companions": [
+            {
+                "name": "vocab.json",
+                "source_name": "encoder.json",
+                "bytes": 1_042_301,
+                "sha256": "1" * 64,
+            }
+        ],
+        "left": [
+            {"name": "optimizer.pt", "reason": "a trainer's state"},
+            {"name": "logs", "reason": "a folder"},
+        ],
         "cast": LOSS.as_json(),
         "digest": DIGESTS.sha256,
     }
@@ -66,9 +118,24 @@ def test_a_waived_proof_proves_nothing_and_finds_nothing() -> None:
     assert document == {**PLAIN, "verified": False, "proof_engine": None}
 
 
-def test_a_conversion_is_as_good_as_its_proof() -> None:
+def test_a_conversion_is_as_good_as_its_proof_and_true_only_then() -> None:
+    assert conversion()
     report = conversion(verification=verification(*FINDINGS, loss=LOSS))
     assert not report.ok
+    assert not report
     assert report.findings == FINDINGS
     assert report.loss is LOSS
-    assert report.as_json()["ok"] is False
+    document = report.as_json()
+    assert (document["ok"], document["proof_engine"]) == (False, "native")
+    assert [each["tensor"] for each in document["findings"]] == ["wte", "wte/Eve", "wpe"]
+    assert document["cast"] == LOSS.as_json()
+
+
+def test_a_head_count_that_nothing_states_is_null_and_no_hparam() -> None:
+    headless = replace(CONFIG, n_head=None)
+    report = conversion(config=headless)
+    document = report.as_json()
+    assert_valid(document, "report")
+    assert document["config"]["n_head"] is None
+    assert "n_head" not in document["hparams"]
+    assert report.hparams == headless.hparams

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 from support.documents import assert_valid
-from support.reports import STATS, inspection, refusal
+from support.reports import CONFIG_DOCUMENT, STATS, inspection, refusal
 
 from gpt2_convert.cli.printer import spell_flag
 from gpt2_convert.errors import FormatError
 
 
 def test_the_document_of_a_gpt2() -> None:
-    document = inspection(faults=("model/b: no such file",), notes=("a note",)).as_json()
+    report = inspection(
+        faults=("model/b: no such file",),
+        obstacles=("model/b: no such file", "model/config.json: not JSON"),
+        notes=("a note",),
+    )
+    document = report.as_json()
     assert_valid(document, "inspect")
     tensors = document.pop("tensors")
     assert document == {
+        "kind": "inspection",
+        "ok": False,
+        "findings": [
+            {"kind": "fault", "message": "model/b: no such file"},
+            {"kind": "fault", "message": "model/config.json: not JSON"},
+        ],
         "format": "safetensors",
         "path": "model",
         "engine": "native",
@@ -21,7 +32,12 @@ def test_the_document_of_a_gpt2() -> None:
         "not_gpt2": None,
         "problems": [],
         "hparams": {"n_vocab": 50257, "n_ctx": 1024, "n_embd": 768, "n_head": 12, "n_layer": 12},
-        "hparams_from": "config.json",
+        "hparams_from": "hparams.json",
+        "config": CONFIG_DOCUMENT,
+        "config_from": {
+            **dict.fromkeys(CONFIG_DOCUMENT),
+            **dict.fromkeys(("n_vocab", "n_ctx", "n_embd", "n_head", "n_layer"), "hparams.json"),
+        },
         "parameters": 18,
         "bytes": 72,
         "dtype": "float32",
@@ -41,6 +57,18 @@ def test_the_document_of_a_gpt2() -> None:
         "bytes": 24,
     }
     assert [tensor["name"] for tensor in tensors] == ["wte", "blocks[0].attn.c_attn.b", "ln_f.g"]
+
+
+def test_what_would_stop_any_conversion_makes_it_false_and_being_no_gpt2_does_not() -> None:
+    assert inspection()
+    assert inspection().as_json()["findings"] == []
+    other = inspection(refusal=refusal(2))
+    assert other
+    assert (other.as_json()["ok"], other.as_json()["findings"]) == (True, [])
+    broken = inspection(obstacles=("model/b: no such file",))
+    assert not broken
+    assert not broken.ok
+    assert broken.as_json()["ok"] is False
 
 
 def test_statistics_stand_with_each_tensor_and_are_null_where_there_are_none() -> None:
@@ -65,7 +93,8 @@ def test_what_is_no_gpt2_has_every_reason_in_the_voice_of_its_reader() -> None:
     )
     document = report.as_json(spell_flag)
     assert_valid(document, "inspect")
-    assert document["family"] is document["hparams"] is document["hparams_from"] is None
+    keys = ("family", "hparams", "hparams_from", "config", "config_from")
+    assert {document[key] for key in keys} == {None}
     assert document["not_gpt2"] == (
         "model: 'x' is unknown; --drop '*/Eve' would leave it out (and 1 more)"
     )

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from support import raws
 from support.reports import (
+    COPIED,
     DIGESTS,
     FINDINGS,
-    HPARAMS,
+    LEFT,
     LOSS,
     STATS,
     TOTALS,
+    UNUSUAL,
     conversion,
     inspection,
     refusal,
@@ -24,12 +26,14 @@ from support.reports import (
 
 from gpt2_convert.checkpoint.canonical import Dropped
 from gpt2_convert.cli.printer import spell_flag
-from gpt2_convert.errors import spell_keyword
+from gpt2_convert.errors import Advice, spell_keyword
+from gpt2_convert.reports.conversion import LeftFile
 from gpt2_convert.reports.text import (
     MOST_FINDINGS,
-    Part,
+    write_check,
     write_conversion,
     write_digests,
+    write_findings,
     write_inspection,
     write_verification,
 )
@@ -38,6 +42,7 @@ from gpt2_convert.tensors.casting import CastLoss
 
 if TYPE_CHECKING:
     from gpt2_convert.errors import Spell
+    from gpt2_convert.reports.layout import Part
 
 
 class Page:
@@ -57,6 +62,10 @@ BOTH = "models/124M/model.ckpt (tensorflow) and out.npz (npz)"
 SIZES = "148 tensors, 124,439,808 parameters, 497,759,232 bytes, float32"
 HEADS = "n_vocab 50257, n_ctx 1024, n_embd 768, n_head 12, n_layer 12"
 HEADLESS = "n_vocab 50257, n_ctx 1024, n_embd 768, n_layer 12"
+UNUSUAL_LINE = (
+    "  config    activation_function relu, scale_attn_weights false, tie_word_embeddings false "
+    "(from a/config.json and the weights)"
+)
 
 
 def test_a_conversion_says_what_was_written_and_that_it_was_proven() -> None:
@@ -66,7 +75,7 @@ def test_a_conversion_says_what_was_written_and_that_it_was_proven() -> None:
         "out.npz  from models/124M/model.ckpt (tensorflow)",
         f"  {SIZES}",
         f"  hparams   {HEADS} (from hparams.json)",
-        "  verified  every bit equals the source",
+        "  verified  every bit equals the source; so does the configuration",
         "  497,800,000 bytes written in 2.0 s, 249 MB/s",
     ]
     assert "green" in page.styles
@@ -76,7 +85,7 @@ def test_a_conversion_says_what_else_happened() -> None:
     page = Page()
     report = conversion(
         totals=replace(TOTALS, dtype="float16"),
-        hparams=replace(HPARAMS, n_head=None),
+        config=replace(UNUSUAL, n_head=None),
         hparams_from="the shapes",
         verification=verification(loss=LOSS, engine="TensorFlow 2.16.1"),
         dropped=(
@@ -86,14 +95,24 @@ def test_a_conversion_says_what_else_happened() -> None:
         ),
         notes=("read from the scope policy/",),
         digests=DIGESTS,
+        companions=(COPIED, replace(COPIED, name="a.py", source_name="a.py", nbytes=7)),
+        left=(*LEFT, LeftFile("trainer_state.json", "a trainer's state")),
     )
     write_conversion(page, report, 0.0)
     assert page.lines[2:] == [
         f"  hparams   {HEADLESS} (from the shapes; n_head is unknown)",
+        UNUSUAL_LINE,
         "  dropped   2 tensors: Adam's first moment",
         "  dropped   global_step: the training step",
         "  note      read from the scope policy/",
-        "  verified  every bit equals the source, cast to float16, as TensorFlow 2.16.1 reads it",
+        f"  copied    vocab.json from encoder.json, 1,042,301 bytes, {'1' * 64}",
+        f"  copied    a.py, 7 bytes, {'1' * 64}",
+        "  left      'optimizer.pt', 'trainer_state.json': a trainer's state",
+        "  left      'logs': a folder",
+        (
+            "  verified  every bit equals the source, cast to float16, as TensorFlow 2.16.1 reads "
+            "it; so do the configuration and 2 files beside it"
+        ),
         "  cast      largest error 0.25, relative 0.5; 1,234 numbers became infinite",
         f"  sha256    {DIGESTS.sha256}",
         "  497,800,000 bytes written in 0.0 s, 497,759 MB/s",
@@ -120,13 +139,45 @@ def test_a_cast_of_no_finite_number_says_so() -> None:
     assert "  cast      largest error 0, relative 0" in page.lines
 
 
-def test_equal_checkpoints_are_equal_in_every_bit_or_within_a_tolerance() -> None:
+def test_equal_checkpoints_are_equal_in_every_bit_and_in_their_configuration() -> None:
     page = Page()
     write_verification(page, verification(notes=("a note",)))
-    assert page.lines == [f"equal  {BOTH}", f"  every bit of {SIZES}", "  note      a note"]
+    assert page.lines == [
+        f"equal  {BOTH}",
+        f"  every bit of {SIZES}",
+        "  and the configuration",
+        "  note      a note",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("largest", "said"), [(0.0, "0"), (0.0004882812, "0.000488"), (None, "not finite")]
+)
+def test_within_a_tolerance_the_largest_difference_is_said(
+    largest: float | None, said: str
+) -> None:
     page = Page()
-    write_verification(page, tolerant())
-    assert page.lines == [f"equal  {BOTH}", f"  {SIZES}, within 1e-06 + 0.001 * |source|"]
+    write_verification(page, replace(tolerant(), max_abs_diff=largest))
+    assert page.lines == [
+        f"equal  {BOTH}",
+        f"  {SIZES}, within 1e-06 + 0.001 * |source|; largest difference {said}",
+        "  and the configuration",
+    ]
+
+
+@pytest.mark.parametrize("findings", [(), FINDINGS], ids=["equal", "different"])
+def test_what_was_compared_beside_the_weights_is_named_and_what_was_not(
+    findings: tuple[Finding, ...],
+) -> None:
+    page = Page()
+    report = verification(
+        *findings, companions=("merges.txt", "vocab.json"), not_compared=("n_head", "a\n.txt")
+    )
+    write_verification(page, report)
+    last = "  note      not compared, because one side alone has it: 'n_head', 'a\\n.txt'"
+    assert page.lines[-1] == last
+    also = "  and what both state of the configuration, 'merges.txt', 'vocab.json'"
+    assert (also in page.lines) == (not findings)
 
 
 def test_what_was_read_otherwise_or_cast_is_said_beside_the_paths() -> None:
@@ -140,13 +191,15 @@ def test_what_was_read_otherwise_or_cast_is_said_beside_the_paths() -> None:
 @pytest.mark.parametrize(
     ("spell", "option"), [(spell_keyword, "drop='*/Eve'"), (spell_flag, "--drop '*/Eve'")]
 )
-def test_each_finding_is_a_line_with_its_hint_before_its_facts(spell: Spell, option: str) -> None:
+def test_each_finding_is_a_line_with_its_hint_first_and_its_advice_last(
+    spell: Spell, option: str
+) -> None:
     page = Page()
     write_verification(page, verification(*FINDINGS, notes=("n",)), spell)
     assert page.lines == [
         f"different  {BOTH}",
         "  values    wte: transposed; 3 of 10 elements differ",
-        f"  extra     wte/Eve: {option} would leave it out; not in the source",
+        f"  extra     wte/Eve: not in the source; {option} would leave it out",
         "  missing   wpe: not in the target",
         "  note      n",
     ]
@@ -164,6 +217,36 @@ def test_of_many_findings_the_first_are_lines_and_the_others_a_number(more: int)
     assert page.lines[1 + MOST_FINDINGS :] == ([last] if more else [])
 
 
+def test_a_dtype_that_differs_everywhere_is_one_line_with_a_count() -> None:
+    advice = Advice("{} compares with the source cast to it", "dtype", "float16")
+    said = "float32 in the source, float16 in the target"
+    alike = [Finding(Kind.DTYPE, f"x{n}", said, advice=advice) for n in range(1500)]
+    other = Finding(Kind.DTYPE, "y", "float64 in the source, float16 in the target", advice=advice)
+    page = Page()
+    write_verification(page, verification(alike[0], other, *alike[1:]), spell_flag)
+    assert page.lines == [
+        f"different  {BOTH}",
+        f"  dtype     1,500 tensors: {said}; --dtype float16 compares with the source cast to it",
+        f"  dtype     y: {other.message}; --dtype float16 compares with the source cast to it",
+    ]
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.DTYPE])
+def test_findings_of_another_kind_stand_each_by_itself(kind: Kind) -> None:
+    page = Page()
+    write_verification(page, verification(Finding(kind, "a", "so"), Finding(kind, "b", "so")))
+    assert page.lines[1:] == [f"  {kind.value:<9} a: so", f"  {kind.value:<9} b: so"]
+
+
+def test_findings_by_themselves_are_written_as_those_of_a_verification() -> None:
+    page = Page()
+    write_findings(page, [Finding(Kind.MISSING, f"x{n}", "gone") for n in range(50)])
+    assert page.lines == [
+        *(f"  missing   x{n}: gone" for n in range(20)),
+        "  ... and 30 more findings; the JSON document has them all",
+    ]
+
+
 def test_an_inspection_is_a_tree_in_which_equal_blocks_stand_once() -> None:
     tensors = [
         raws.lazy(name, array)
@@ -178,7 +261,7 @@ def test_an_inspection_is_a_tree_in_which_equal_blocks_stand_once() -> None:
         "model  safetensors  gpt2",
         "  file      model/model.safetensors  1,234 bytes",
         "  file      model/b                  missing",
-        f"  hparams   {HEADS} (from config.json)",
+        f"  hparams   {HEADS} (from hparams.json)",
         "  dropped   h.0.attn.bias: causal mask buffer",
         "  total     3 tensors, 18 parameters, 72 bytes, float32",
         "",
@@ -271,15 +354,46 @@ def test_what_is_no_gpt2_says_why_and_lists_names_as_the_file_has_them(
     ]
 
 
-def test_digests_are_the_lines_that_the_whole_is_taken_over_and_the_whole() -> None:
+def test_an_inspection_says_what_is_not_gpt2_s_own_and_nothing_of_what_is() -> None:
+    page = Page()
+    write_inspection(page, inspection(), flat=True)
+    assert not any("config " in line for line in page.lines)
+    page = Page()
+    report = inspection()
+    assert report.checkpoint is not None
+    unusual = replace(report.checkpoint, config=UNUSUAL)
+    write_inspection(page, replace(report, checkpoint=unusual), flat=True)
+    assert page.lines[4] == UNUSUAL_LINE
+    assert "yellow" in page.styles
+
+
+def test_digests_are_the_lines_of_tensors_weights_configuration_and_model() -> None:
     page = Page()
     write_digests(page, DIGESTS)
     assert page.lines == [
         f"{'0' * 64}  wte float32 [2, 3]",
         f"{'f' * 63}1  ln_f.g bfloat16 [2]",
         f"{'a' * 64}  scalar float16 []",
-        f"{DIGESTS.sha256}  all",
+        f"{DIGESTS.weights_sha256}  weights",
+        f"{DIGESTS.config_sha256}  config {DIGESTS.config_text}",
+        f"{DIGESTS.sha256}  model",
     ]
+
+
+def test_a_check_says_that_it_is_the_model_of_the_listing_or_what_changed() -> None:
+    page = Page()
+    write_check(page, DIGESTS)
+    assert page.lines == [
+        "equal  models/124M/model.ckpt (tensorflow) and the listing",
+        f"  {DIGESTS.sha256}  model",
+    ]
+    page = Page()
+    write_check(page, replace(DIGESTS, findings=FINDINGS[2:]))
+    assert page.lines == [
+        "different  models/124M/model.ckpt (tensorflow) and the listing",
+        "  missing   wpe: not in the target",
+    ]
+    assert "bold red" in page.styles
 
 
 def test_a_long_name_that_was_dropped_makes_no_long_line() -> None:

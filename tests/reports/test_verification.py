@@ -13,14 +13,23 @@ from gpt2_convert.errors import spell_keyword
 from gpt2_convert.reports.verification import Finding, Kind, VerificationError
 
 
-def test_only_without_findings_two_checkpoints_are_equal() -> None:
+def test_only_without_findings_two_checkpoints_are_equal_and_the_report_true() -> None:
     assert verification().ok
+    assert verification()
     for finding in FINDINGS:
         assert not verification(finding).ok
+        assert not verification(finding)
 
 
 def test_the_document_of_two_equal_checkpoints_has_no_findings() -> None:
-    document = verification(loss=LOSS, engine="TensorFlow 2.16.1", notes=("a note",)).as_json()
+    document = verification(
+        loss=LOSS,
+        engine="TensorFlow 2.16.1",
+        notes=("a note",),
+        max_abs_diff=0.5,
+        companions=("vocab.json",),
+        not_compared=("n_head", "merges.txt"),
+    ).as_json()
     assert_valid(document, "report")
     assert document == {
         "kind": "verification",
@@ -34,6 +43,9 @@ def test_the_document_of_two_equal_checkpoints_has_no_findings() -> None:
         "dtype": "float32",
         "atol": 0.0,
         "rtol": 0.0,
+        "max_abs_diff": 0.5,
+        "companions": ["vocab.json"],
+        "not_compared": ["n_head", "merges.txt"],
         "notes": ["a note"],
         "cast": LOSS.as_json(),
         "findings": [],
@@ -74,6 +86,12 @@ def test_every_kind_of_finding_is_in_the_schema(kind: Kind) -> None:
     document = verification(finding).as_json()
     assert_valid(document, "report")
     assert ("differing" in document["findings"][0]) == (kind is Kind.VALUES)
+
+
+def test_a_largest_difference_that_is_no_number_is_null() -> None:
+    document = verification(max_abs_diff=None).as_json()
+    assert_valid(document, "report")
+    assert document["max_abs_diff"] is None
 
 
 def test_a_hint_goes_before_the_advice() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from support import bundles
 
+from gpt2_convert.checkpoint.config import Config
 from gpt2_convert.checkpoint.raw import RawCheckpoint, RawConfig
 from gpt2_convert.io.source import CHUNK
 from gpt2_convert.tensors.dtype import DType
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
     from typing import Any
 
     Array = np.ndarray[Any, Any]
+
+CONFIG: dict[str, Any] = {
+    "model_type": "gpt2",
+    "vocab_size": 61,
+    "n_positions": 16,
+    "n_embd": 32,
+    "n_head": 4,
+    "n_layer": 3,
+}
+"""What config.json says of the small model, and no more than it has to."""
 
 
 def lazy(name: str, array: Array) -> LazyTensor:
@@ -35,17 +46,20 @@ def raw(
     hparams: Mapping[str, object] | None = None,
 ) -> RawCheckpoint:
     pairs = tensors if isinstance(tensors, list) else list(tensors.items())
-    config = None
-    if hparams is not None:
-        config = RawConfig("hparams.json", json.dumps(hparams).encode())
+    stated = () if hparams is None else (RawConfig("hparams.json", json.dumps(hparams).encode()),)
     return RawCheckpoint(
         format="memory",
         where="memory",
         tensors=tuple(lazy(name, array) for name, array in pairs),
         files=(),
         open_files=(),
-        config=config,
+        configs=stated,
     )
+
+
+def config(**more: Any) -> Config:  # noqa: ANN401
+    """The configuration of the small model, which computes as GPT-2 does."""
+    return Config(**{**bundles.TINY, "n_inner": 128, **more})
 
 
 def canonical(sizes: Mapping[str, int] = bundles.TINY, seed: int = 0) -> dict[str, Array]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from support import raws
 
 from gpt2_convert.checkpoint.canonical import Checkpoint, Dropped
-from gpt2_convert.checkpoint.hparams import HParams
+from gpt2_convert.checkpoint.config import Config
 from gpt2_convert.checkpoint.raw import FileInfo
 from gpt2_convert.errors import Advice, Problem, SchemaError
-from gpt2_convert.reports.conversion import ConversionReport
+from gpt2_convert.reports.conversion import ConversionReport, CopiedFile, LeftFile
 from gpt2_convert.reports.digest import DigestReport, TensorDigest
 from gpt2_convert.reports.inspection import InspectionReport
 from gpt2_convert.reports.summary import Side, Totals
@@ -20,13 +21,30 @@ from gpt2_convert.tensors.casting import CastLoss
 from gpt2_convert.tensors.stats import TensorStats
 from gpt2_convert.tensors.tolerance import Tolerance
 
-if TYPE_CHECKING:
-    from typing import Any
-
 SOURCE = Side("models/124M/model.ckpt", "tensorflow")
 TARGET = Side("out.npz", "npz")
 TOTALS = Totals(tensors=148, parameters=124_439_808, nbytes=497_759_232, dtype="float32")
-HPARAMS = HParams(n_vocab=50257, n_ctx=1024, n_embd=768, n_head=12, n_layer=12)
+CONFIG = Config(
+    n_vocab=50257, n_ctx=1024, n_embd=768, n_head=12, n_layer=12, n_inner=3072,
+    stated_in=dict.fromkeys(("n_vocab", "n_ctx", "n_embd", "n_head", "n_layer"), "hparams.json"),
+)  # fmt: skip
+CONFIG_DOCUMENT: dict[str, Any] = {
+    "n_vocab": 50257, "n_ctx": 1024, "n_embd": 768, "n_head": 12, "n_layer": 12, "n_inner": 3072,
+    "activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "scale_attn_weights": True,
+    "scale_attn_by_inverse_layer_idx": False, "tie_word_embeddings": True, "dtype": None,
+}  # fmt: skip
+"""What the documents have of it."""
+UNUSUAL = replace(
+    CONFIG,
+    activation_function="relu",
+    scale_attn_weights=False,
+    tie_word_embeddings=False,
+    stated_in={**CONFIG.stated_in, "activation_function": "a/config.json", "dtype": "b"},
+    dtype="float16",
+)
+"""One that does not compute as GPT-2 does; the head is what the tensors show."""
+COPIED = CopiedFile("vocab.json", "encoder.json", 1_042_301, "1" * 64)
+LEFT = (LeftFile("optimizer.pt", "a trainer's state"), LeftFile("logs", "a folder"))
 LOSS = CastLoss(0.25, "wte", 0.5, "wpe", {"wte": 1200, "wpe": 34})
 ADVICE = Advice("{} would leave it out", "drop", "*/Eve")
 
@@ -45,6 +63,7 @@ DIGESTS = DigestReport(
         TensorDigest("ln_f.g", "bfloat16", (2,), "f" * 63 + "1"),
         TensorDigest("scalar", "float16", (), "a" * 64),
     ),
+    {key: value for key, value in CONFIG_DOCUMENT.items() if key != "dtype"},
     engine="TensorFlow 2.16.1",
     notes=("a note",),
 )
@@ -59,7 +78,7 @@ def conversion(**more: Any) -> ConversionReport:  # noqa: ANN401
         "source": SOURCE,
         "target": TARGET,
         "target_nbytes": 497_800_000,
-        "hparams": HPARAMS,
+        "config": CONFIG,
         "hparams_from": "hparams.json",
         "totals": TOTALS,
         "mapped": (("model/wte", "wte"), ("model/wpe", "wpe")),
@@ -85,8 +104,7 @@ def inspection(**more: Any) -> InspectionReport:  # noqa: ANN401
     )
     checkpoint = Checkpoint(
         raws.raw({}),
-        HPARAMS,
-        "config.json",
+        CONFIG,
         {tensor.name: tensor for tensor in tensors},
         (Dropped("h.0.attn.bias", "causal mask buffer"),),
     )

@@ -126,9 +126,14 @@ def test_every_source_becomes_every_target(
     assert gpt2_convert.digest(written).sha256 == gpt2_convert.digest(sources["hf"]).sha256
     # Each of the six sources brings another, so that every target meets every source both ways.
     other = SOURCES[(2 * SOURCES.index(source) + 1) % 7]
+    # OpenAI's layout has no word for the tokens that begin and end a text, which decide no logits.
+    lost = {"bos_token_id", "eos_token_id"} if source == "tensorflow" else set()
     for origin in {source, other}:
-        assert gpt2_convert.verify(sources[origin], written).ok
-        assert gpt2_convert.verify(written, sources[origin]).ok
+        for found in (
+            gpt2_convert.verify(sources[origin], written),
+            gpt2_convert.verify(written, sources[origin]),
+        ):
+            assert {finding.tensor for finding in found.findings} <= lost
     again = tmp_path / "again" / writer.name
     again.parent.mkdir()
     writer.convert(sources[source], again)

@@ -76,12 +76,12 @@ def test_every_form_converts_to_the_same_contents(
     assert len(listed) == (3 * 40 + 3 if "Adam" in name else 40)
     expected = digest_of(raws.canonical(), "float32")
     assert digest_of(canonical(load(tf, prefix_of(source))), "float32") == expected
-    assert gpt2_convert.digest(source).sha256 == expected
+    assert gpt2_convert.digest(source).weights_sha256 == expected
     for target, to in TARGETS.items():
         report = gpt2_convert.convert(source, tmp_path / target, to=to)
         assert report.verification is not None
         assert report.verification.ok
-        assert gpt2_convert.digest(tmp_path / target).sha256 == expected
+        assert gpt2_convert.digest(tmp_path / target).weights_sha256 == expected
         assert gpt2_convert.verify(source, tmp_path / target).ok
 
 
@@ -99,7 +99,7 @@ def test_a_narrower_or_wider_dtype_converts_as_it_is_stored(
                 gpt2_convert.convert(source, tmp_path / target, to=to)
             continue
         gpt2_convert.convert(source, tmp_path / target, to=to)
-        assert gpt2_convert.digest(tmp_path / target).sha256 == expected
+        assert gpt2_convert.digest(tmp_path / target).weights_sha256 == expected
         assert gpt2_convert.verify(source, tmp_path / target).ok
 
 

@@ -32,7 +32,7 @@ def digest_of(
     arrays: Mapping[str, Array], folder: Path, sizes: Mapping[str, int] = bundles.TINY
 ) -> str:
     """The digest of a plain checkpoint with these weights, under TensorFlow's names."""
-    return gpt2_convert.digest(bundles.write_gpt2(folder, sizes, arrays=arrays)).sha256
+    return gpt2_convert.digest(bundles.write_gpt2(folder, sizes, arrays=arrays)).weights_sha256
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_every_optimizer_s_state_is_dropped_for_a_reason(
     save_session(tf, prefix, [""], around, optimizer, ONE_LAYER)
     report = gpt2_convert.convert(prefix, tmp_path / "out.npz", digest=True)
     assert report.digests is not None
-    assert report.digests.sha256 == digest_of(
+    assert report.digests.weights_sha256 == digest_of(
         bundles.gpt2_arrays(ONE_LAYER), tmp_path / "plain", ONE_LAYER
     )
     stored = {name for name, _ in tf.train.list_variables(str(prefix))}
@@ -87,9 +87,9 @@ def test_one_of_two_models_is_converted_with_its_scope(
         target = tmp_path / f"{scope}.npz"
         report = gpt2_convert.convert(prefix, target, scope=scope, digest=True)
         assert report.digests is not None
-        assert report.digests.sha256 == expected
+        assert report.digests.weights_sha256 == expected
         assert report.notes == (f"read from the scope {scope}/",)
-        assert gpt2_convert.digest(prefix, scope=scope).sha256 == expected
+        assert gpt2_convert.digest(prefix, scope=scope).weights_sha256 == expected
         assert gpt2_convert.verify(prefix, target, scope=f"{scope}/").ok
         other = SCOPES[1 - seed]
         assert not gpt2_convert.verify(prefix, target, scope=other).ok
@@ -154,7 +154,7 @@ def test_slots_of_other_optimizers_are_dropped_too(
     prefix = save(tf, tmp_path / "model.ckpt", {**saved, **left})
     report = gpt2_convert.convert(prefix, tmp_path / "out.h5", digest=True)
     assert report.digests is not None
-    assert report.digests.sha256 == digest_of(weights, tmp_path / "plain")
+    assert report.digests.weights_sha256 == digest_of(weights, tmp_path / "plain")
     assert {drop.source_name for drop in report.dropped} == left.keys()
 
 
@@ -213,7 +213,7 @@ def test_an_object_graph_of_the_canonical_tree_is_read(tf: ModuleType, tmp_path:
     prefix = checkpoint.save(str(tmp_path / "attribute"))
     check_graph(tf, prefix, "model/", arrays, tmp_path / "attribute.npz")
     plain = digest_of(bundles.gpt2_arrays(), tmp_path / "plain")
-    assert gpt2_convert.digest(prefix).sha256 == plain
+    assert gpt2_convert.digest(prefix).weights_sha256 == plain
     assert gpt2_convert.verify(tmp_path / "plain", prefix).ok
 
 

@@ -2,8 +2,8 @@
 
 A tensor's name is its dataset's path without the leading slash, in the order of creation where the
 file tracks it and by name elsewhere. The layout of this tool is ``blocks/0/attn/c_attn/w``, ``wte``
-and ``ln_f/g`` (:mod:`.writer`); a root attribute ``hparams`` holds JSON text, as a string of fixed
-length, and so does ``config`` where the model was Hugging Face's.
+and ``ln_f/g`` (:mod:`.writer`); root attributes state the model's configuration
+(:mod:`..provenance`), as strings of fixed length or, rewritten by h5py, of variable length.
 
 The official library reads everything, through h5py, from a descriptor that was checked to be a
 regular file: :mod:`.library`; in a child process first, since some files bring the library down:
@@ -22,13 +22,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ...checkpoint.raw import FileInfo, RawCheckpoint, RawConfig
+from ...checkpoint.raw import FileInfo, RawCheckpoint
 from ...errors import FormatError, Gpt2ConvertError, UnsupportedError
 from ...io.source import SourceFile
 from ...quoting import quote
 from ...tensors.tensor import LazyTensor
 from ..limits import check_count
-from ..provenance import CONFIG, HPARAMS, MAX_ATTRIBUTE
+from ..provenance import FIELDS, MAX_ATTRIBUTE, read_attributes
 from .datasets import describe, find_chunks, read
 from .file import HDF5File, translate_errors
 from .library import load_h5py
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any, Final
 
+    from ...checkpoint.raw import RawConfig
     from .datasets import Layout
 
     _Link = tuple[Any, bytes, bytes, int]
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
 NAME: Final = "hdf5"
 _SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
 _FIRST_USER_BLOCK: Final = 512
+_MAX_TEXT_SECONDS: Final = 1
+"""For attributes of variable length, which lie in a heap: the library (1.14.6) searches a damaged
+one for ever."""
 _MAX_DEPTH: Final = 32
 """Groups within groups: a GPT-2 needs four."""
 _MAX_NAMES: Final = 16 << 20
@@ -89,7 +93,9 @@ def open_hdf5(path: Path, step: int | None = None) -> RawCheckpoint:
     file = HDF5File(source)
     try:
         tensors = tuple(_open_tensor(file, names, layout) for names, layout in _walk(file))
-        config = _read_config(file)
+        if _states_variable_text(file):
+            rehearse(partial(_read_config, file), str(path), seconds=_MAX_TEXT_SECONDS)
+        stated = _read_config(file)
     except BaseException:
         file.close()
         raise
@@ -99,7 +105,7 @@ def open_hdf5(path: Path, step: int | None = None) -> RawCheckpoint:
         tensors=tensors,
         files=(FileInfo(str(path), file.source.size),),
         open_files=(file,),
-        config=config,
+        configs=(stated,) if stated else (),
     )
 
 
@@ -108,7 +114,8 @@ def _visit(source: SourceFile) -> None:
     file = HDF5File(source)
     for path, layout in _walk(file):
         find_chunks(file, path, layout)
-    _read_config(file)
+    if not _states_variable_text(file):
+        _read_config(file)
 
 
 def _walk(file: HDF5File) -> list[tuple[bytes, Layout]]:
@@ -216,24 +223,38 @@ def _open_tensor(file: HDF5File, path: bytes, layout: Layout) -> LazyTensor:
 
 def _read_config(file: HDF5File) -> RawConfig | None:
     """Return what the root's attributes state of the model; None if they are another program's."""
-    where = f"{file.source.path}: attributes"
-    with translate_errors(where):
-        hparams = _read_attribute(file, HPARAMS)
-        text = None if hparams is None else _read_attribute(file, CONFIG) or hparams
-    return None if text is None else RawConfig(where, text)
-
-
-def _read_attribute(file: HDF5File, name: str) -> bytes | None:
-    import h5py
+    from h5py import h5a
 
     root = file.root()
-    if not h5py.h5a.exists(root, name.encode()):
-        return None
+    with translate_errors(f"{file.source.path}: attributes"):
+        found = {
+            name: _read_attribute(root, name) for name in FIELDS if h5a.exists(root, name.encode())
+        }
+    return read_attributes(found, str(file.source.path))
+
+
+def _states_variable_text(file: HDF5File) -> bool:
+    """Whether one of the attributes is a text of variable length, as h5py itself writes them."""
+    from h5py import h5a, h5t
+
+    root = file.root()
+    with translate_errors(f"{file.source.path}: attributes"):
+        kinds = [
+            h5a.open(root, name.encode()).get_type()
+            for name in FIELDS
+            if h5a.exists(root, name.encode())
+        ]
+        return any(isinstance(kind, h5t.TypeStringID) and kind.is_variable_str() for kind in kinds)
+
+
+def _read_attribute(root: Any, name: str) -> bytes | None:  # noqa: ANN401
+    """Return the text of an attribute; None where it is none, or a longer one than ours."""
+    import h5py
+
     attribute = h5py.h5a.open(root, name.encode())
-    stored = attribute.get_type()
-    # A variable length would be read from the global heap, and the library (1.14.6) searches a
-    # damaged one for ever.
-    text = isinstance(stored, h5py.h5t.TypeStringID) and not stored.is_variable_str()
+    text = isinstance(attribute.get_type(), h5py.h5t.TypeStringID)
     if not text or attribute.shape != () or attribute.get_storage_size() > MAX_ATTRIBUTE:
         return None
-    return bytes(h5py.Group(root).attrs[name])
+    value = h5py.Group(root).attrs[name]
+    data = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else bytes(value)
+    return data if len(data) <= MAX_ATTRIBUTE else None

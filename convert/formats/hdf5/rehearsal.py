@@ -35,8 +35,8 @@ _NOT_ITS_OWN: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that a terminal sends to both processes; it is for this one to act upon them."""
 
 
-def rehearse(act: Callable[[], object], where: str) -> None:
-    """Call ``act`` in a child process, whatever comes of it there.
+def rehearse(act: Callable[[], object], where: str, seconds: int = MAX_SECONDS) -> None:
+    """Call ``act`` in a child process, whatever comes of it there, for so long at most.
 
     Raises:
         FormatError: it has not come to an end there, by itself and within the limits.
@@ -47,7 +47,7 @@ def rehearse(act: Callable[[], object], where: str) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if not pid:
-        _perform(act)
+        _perform(act, seconds)
     try:
         _, status = os.waitpid(pid, 0)
     except BaseException:
@@ -60,7 +60,7 @@ def rehearse(act: Callable[[], object], where: str) -> None:
     if code == _GREW:
         reason = f"takes more than {MAX_GROWTH:,} bytes to list it"
     elif code == -signal.SIGXCPU:
-        reason = f"comes to no end with it within {MAX_SECONDS} seconds"
+        reason = f"comes to no end with it within {seconds} seconds"
     else:
         reason = f"crashes on it ({signal.Signals(-code).name if code < 0 else code})"
     raise FormatError(
@@ -68,7 +68,7 @@ def rehearse(act: Callable[[], object], where: str) -> None:
     )
 
 
-def _perform(act: Callable[[], object]) -> NoReturn:
+def _perform(act: Callable[[], object], seconds: int) -> NoReturn:
     import resource
 
     try:
@@ -82,7 +82,7 @@ def _perform(act: Callable[[], object]) -> NoReturn:
         os.dup2(nowhere, 2)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        resource.setrlimit(resource.RLIMIT_CPU, (MAX_SECONDS, hard))
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, hard))
         before = _peak()
         try:
             act()

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 MODEL: Final = "model.safetensors"
 MODEL_INDEX: Final = MODEL.removesuffix(SUFFIX) + INDEX
-CONFIG: Final = "config.json"
 ADAPTER_MODEL: Final = "adapter_model.safetensors"
 
 

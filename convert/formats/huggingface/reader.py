@@ -1,8 +1,6 @@
 """Hugging Face models: safetensors files and the ``config.json`` beside them.
 
-A folder, one of its files of weights, or the index of its shards. A file that states its own
-configuration, as those that this tool writes do, needs nothing beside it, and what lies there need
-not have anything to do with it.
+A folder, one of its files of weights, or the index of its shards.
 
 Limits: PEFT adapters are listed and not converted.
 """
@@ -12,21 +10,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ...checkpoint.raw import FileInfo, RawConfig
 from ...errors import UnsupportedError
-from ...io.source import read_small
 from ..foreign import ADAPTER
 from ..safetensors.cross_check import confirm
 from ..safetensors.reader import open_safetensors, recognises_file
-from .folder import ADAPTER_MODEL, CONFIG, find_weights, holds_weights
+from .folder import ADAPTER_MODEL, find_weights, holds_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Final
 
     from ...checkpoint.raw import RawCheckpoint
-
-MAX_CONFIG_BYTES: Final = 1 << 20
 
 
 def recognises(path: Path) -> bool:
@@ -45,18 +38,13 @@ def open_model(path: Path, step: int | None = None) -> RawCheckpoint:
         UnsupportedError: it has a dtype that is not handled.
         UsageError: several files of a folder could be meant.
     """
-    path = find_weights(path) if path.is_dir() else path
+    folder_named = path.is_dir()
+    path = find_weights(path) if folder_named else path
     raw = open_safetensors(path)
     if path.name == ADAPTER_MODEL:
         raw = replace(raw, faults=(UnsupportedError(f"{path}: {ADAPTER}"), *raw.faults))
-    if raw.config is not None:
-        return raw
-    beside = path.with_name(CONFIG)
-    if beside.exists():
-        config = RawConfig(str(beside), read_small(beside, MAX_CONFIG_BYTES))
-        files = (*raw.files, FileInfo(str(beside), len(config.text)))
-        raw = replace(raw, config=config, files=files)
-    return replace(raw, folder=path.parent)
+    # What lies beside a file of this tool need not have anything to do with it.
+    return replace(raw, folder=path.parent) if folder_named or not raw.configs else raw
 
 
 def open_written(path: Path, step: int | None = None) -> RawCheckpoint:

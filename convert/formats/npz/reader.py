@@ -92,13 +92,14 @@ def open_npz(path: Path, step: int | None = None) -> RawCheckpoint:
         ) from None
     _check_directory(archive, file)
     tensors = tuple(_open_member(archive, member, file) for member in archive.infolist())
+    stated = read_comment(archive.comment, str(path))
     return RawCheckpoint(
         format=NAME,
         where=str(path),
         tensors=tensors,
         files=(FileInfo(str(path), file.size),),
         open_files=(file,),
-        config=read_comment(archive.comment, str(path)),
+        configs=(stated,) if stated else (),
     )
 
 

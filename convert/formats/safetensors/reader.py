@@ -20,12 +20,12 @@ from ...checkpoint.raw import FileInfo, RawCheckpoint
 from ...io.source import SourceFile
 from ...quoting import quote
 from ...tensors.tensor import LazyTensor
-from ..provenance import METADATA_KEY, read_metadata
+from ..provenance import read_metadata
 from .header import LENGTH_BYTES, MAX_FORMAT_HEADER_BYTES, announced_length, read_header
 from .sharded import INDEX, Shard, open_shards, read_index
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
     from typing import Final
 
@@ -58,16 +58,17 @@ def open_safetensors(path: Path) -> RawCheckpoint:
     if path.name.endswith(INDEX):
         shards, faults = open_shards(path, read_index(path))
         files = [FileInfo(str(path), path.stat().st_size)]
-        metadata = None
+        metadata: Mapping[str, str] = {}
     else:
         file = SourceFile(path)
         header = read_header(file)
         shards, faults = [Shard(path, file, header)], [header.fault] if header.fault else []
         files = []
-        metadata = header.metadata.get(METADATA_KEY)
+        metadata = header.metadata
     files += [
         FileInfo(str(shard.path), shard.file.size if shard.file else None) for shard in shards
     ]
+    stated = read_metadata(metadata, str(path))
     return RawCheckpoint(
         format=NAME,
         where=str(path),
@@ -79,7 +80,7 @@ def open_safetensors(path: Path) -> RawCheckpoint:
         ),
         files=tuple(files),
         open_files=tuple(shard.file for shard in shards if shard.file),
-        config=read_metadata(metadata, str(path)) if metadata else None,
+        configs=(stated,) if stated else (),
         faults=tuple(faults),
     )
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...checkpoint.raw import FileInfo, RawConfig
+from ...checkpoint.raw import FileInfo
 from ...errors import Advice, FormatError, SourceNotFoundError, UnreadableError, UsageError
 from ...io.os_errors import os_errors_as
 from ...io.source import read_small
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 CHECKPOINT: Final = "checkpoint"
 INDEX: Final = ".index"
 MAX_CHECKPOINT_BYTES: Final = 1 << 20
-HPARAMS: Final = "hparams.json"
-MAX_HPARAMS_BYTES: Final = 1 << 20
 _CHOOSE: Final = Advice("choose with {} or name one", "step")
 _STRING: Final = re.compile(rb"""(["'])((?:(?!\1)[^\\]|\\.)*)\1""")
 _ESCAPE: Final = re.compile(rb"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|(.?))", re.DOTALL)
@@ -79,22 +77,10 @@ def list_data_files(prefix: Path) -> list[Path]:
     return sorted(each for each in prefix.parent.iterdir() if prefix_of_shard(each) == prefix)
 
 
-def read_companions(prefix: Path) -> tuple[RawConfig | None, list[FileInfo]]:
-    """Return what hparams.json beside a checkpoint states, and the files beside it that are its.
-
-    Raises:
-        UnreadableError, FormatError: hparams.json cannot be read, or is too long to be one.
-    """
-    files: list[FileInfo] = []
-    config = None
-    config_path = prefix.with_name(HPARAMS)
-    if config_path.exists():
-        config = RawConfig(str(config_path), read_small(config_path, MAX_HPARAMS_BYTES))
-        files.append(FileInfo(str(config_path), len(config.text)))
-    checkpoint_path = prefix.with_name(CHECKPOINT)
-    if checkpoint_path.is_file():
-        files.append(FileInfo(str(checkpoint_path), checkpoint_path.stat().st_size))
-    return config, files
+def list_checkpoint_file(prefix: Path) -> list[FileInfo]:
+    """Return the file ``checkpoint`` beside a bundle, if there is one."""
+    path = prefix.with_name(CHECKPOINT)
+    return [FileInfo(str(path), path.stat().st_size)] if path.is_file() else []
 
 
 def _can_name(stem: str) -> bool:

@@ -31,9 +31,9 @@ from .locate import (
     CHECKPOINT,
     find_prefix,
     index_path,
+    list_checkpoint_file,
     prefix_of_index,
     prefix_of_shard,
-    read_companions,
 )
 from .shards import Shards
 from .strings import read_strings
@@ -96,14 +96,12 @@ def open_bundle(path: Path, step: int | None = None) -> RawCheckpoint:
         files.append(FileInfo(str(place), shard.size if shard else None))
     parts = (part for variable in index.variables for part in variable.parts)
     faults = shards.faults + shards.find_truncations(parts)
-    config, companions = read_companions(prefix)
     return RawCheckpoint(
         format=NAME,
         where=str(prefix),
         tensors=tuple(_load(variable, index, shards, prefix) for variable in index.variables),
-        files=(*files, *companions),
+        files=(*files, *list_checkpoint_file(prefix)),
         open_files=tuple(shard for shard in shards.files if shard),
-        config=config,
         faults=tuple(faults),
         folder=prefix.parent,
     )

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from support import bundles, contracts, raws
 from support.measure import measure
+from support.statements import statement
 from support.writers import WRITERS
 
 import gpt2_convert
@@ -87,9 +88,11 @@ def test_groups_and_attributes_list_in_the_order_of_creation(
         assert list(file["blocks"]) == [str(layer) for layer in range(12)]
         assert list(file["blocks/11"]) == ["ln_1", "attn", "ln_2", "mlp"]
         assert list(file["blocks/11/attn/c_attn"]) == ["w", "b"]
-        assert list(file.attrs) == ["hparams", "source_format"]
+        assert list(file.attrs) == ["hparams", "source_format", "checksum"]
         assert json.loads(file.attrs["hparams"]) == TWELVE
         assert file.attrs["source_format"] == b"tensorflow"
+        checksum = statement("tensorflow", TWELVE)["checksum"]
+        assert file.attrs["checksum"].decode() == checksum
 
 
 @pytest.mark.parametrize("compress", MODES)

@@ -83,11 +83,26 @@ def test_causal_masks_are_dropped_for_a_reason(dtype: str, tmp_path: Path) -> No
     }
 
 
-def test_a_tensor_with_the_mask_s_name_but_another_shape_is_refused(tmp_path: Path) -> None:
+def test_a_tensor_with_the_mask_s_name_but_another_shape_is_refused_where_values_are_read(
+    tmp_path: Path,
+) -> None:
     arrays = raws.huggingface()
     arrays["h.1.attn.bias"] = np.zeros(96, np.float32)
-    with pytest.raises(gpt2_convert.SchemaError, match=r"'h\.1\.attn\.bias' is \[96\], and no"):
-        gpt2_convert.open(write_model(tmp_path / "model", arrays))
+    source = write_model(tmp_path / "model", arrays)
+    message = r"'h\.1\.attn\.bias' is no causal mask: its shape is \[96\], which is not square"
+    with pytest.raises(gpt2_convert.SchemaError, match=message):
+        gpt2_convert.digest(source)
+    with gpt2_convert.open(source) as checkpoint:
+        assert checkpoint.notes == (
+            "1 mask buffer was dropped by name; the values were not looked at",
+        )
+
+
+def test_a_causal_mask_of_another_size_than_the_context_is_dropped_as_well(tmp_path: Path) -> None:
+    arrays = raws.huggingface()
+    arrays["h.1.attn.bias"] = np.tril(np.ones((1, 1, 64, 64), np.float32))
+    report = gpt2_convert.convert(write_model(tmp_path / "model", arrays), tmp_path / "out.npz")
+    assert report.dropped == (gpt2_convert.Dropped("h.1.attn.bias", "causal mask buffer"),)
 
 
 def test_the_mask_of_a_layer_that_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -137,6 +152,7 @@ def test_a_head_that_only_the_target_has_is_extra_unless_tied(tmp_path: Path) ->
     assert (finding.kind, finding.tensor) == ("extra", "lm_head.w")
     (finding,) = gpt2_convert.verify(untied, plain).findings
     assert (finding.kind, finding.tensor) == ("missing", "lm_head.w")
+    assert gpt2_convert.verify(untied, untied).ok
 
 
 @pytest.mark.parametrize(
@@ -257,19 +273,30 @@ def test_an_untied_head_is_reported(tmp_path: Path) -> None:
     arrays["lm_head.weight"] = arrays["wte.weight"] + 1
     source = write_model(tmp_path / "model", arrays)
     report = gpt2_convert.convert(source, tmp_path / "out.npz")
-    kept = ("'lm_head.weight' differs from wte, so it is kept",)
+    by_default = f"{source / 'config.json'}, by default, says tie_word_embeddings true"
+    kept = (
+        "'lm_head.weight' differs from wte, so it is kept",
+        f"{by_default}, but the head differs from wte: it becomes false",
+    )
     assert report.notes == kept
     assert gpt2_convert.convert(source, tmp_path / "half.npz", dtype="float16").notes == kept
     assert report.as_json()["notes"] == list(report.notes)
 
 
-def test_an_untied_head_may_be_dropped(tmp_path: Path) -> None:
+def test_an_untied_head_goes_only_by_its_full_name(tmp_path: Path) -> None:
     arrays = raws.huggingface()
     arrays["lm_head.weight"] = arrays["wte.weight"] + 1
     source = write_model(tmp_path / "model", arrays)
-    with gpt2_convert.open(source, drop=["lm_head.*"]) as checkpoint:
+    for pattern in ("lm_head.*", "*head*", "lm_head.weigh?"):
+        with pytest.raises(gpt2_convert.UsageError, match="only its full name leaves it out"):
+            gpt2_convert.open(source, drop=[pattern])
+    with gpt2_convert.open(source, drop=["lm_head.weight"]) as checkpoint:
         assert_canonical(checkpoint)
-        assert [drop.source_name for drop in checkpoint.dropped] == ["lm_head.weight"]
+        assert checkpoint.dropped == (
+            gpt2_convert.Dropped("lm_head.weight", "asked for by its full name"),
+        )
+        (note,) = checkpoint.notes
+        assert note.startswith("the model was changed: 'lm_head.weight' differs from wte")
 
 
 def test_a_head_that_a_cast_makes_equal_is_tied_from_then_on(tmp_path: Path) -> None:

@@ -112,28 +112,36 @@ TOKENIZER = (
 )  # fmt: skip
 
 
-def test_every_file_of_a_tokenizer_comes_along_byte_for_byte(tiny: Path, tmp_path: Path) -> None:
+def test_every_file_beside_the_weights_comes_along_byte_for_byte(
+    tiny: Path, tmp_path: Path
+) -> None:
     gpt2_convert.convert(tiny, f"{tmp_path}/first/")
-    for name in TOKENIZER:
-        (tmp_path / "first" / name).write_bytes(b"\xff\r\n of " + name.encode())
-    (tmp_path / "first" / "README.md").write_text("about something else")
+    contents = dict.fromkeys(TOKENIZER, b'\r\n{"model": 7}')
+    contents |= {"merges.txt": b"a \xc4\xa0\r\n", "README.md": b"\xff\0", "code.py": b"\0 = 1"}
+    for name, content in contents.items():
+        (tmp_path / "first" / name).write_bytes(content)
     gpt2_convert.convert(tmp_path / "first", f"{tmp_path}/second/")
     # The file that holds the weights means its folder too.
     gpt2_convert.convert(tmp_path / "first" / "model.safetensors", f"{tmp_path}/third/")
     for target in (tmp_path / "second", tmp_path / "third"):
-        assert sorted(os.listdir(target)) == sorted([*TOKENIZER, "config.json", MODEL])
-        for name in TOKENIZER:
-            assert (target / name).read_bytes() == b"\xff\r\n of " + name.encode()
+        assert sorted(os.listdir(target)) == sorted([*contents, "config.json", MODEL])
+        for name, content in contents.items():
+            assert (target / name).read_bytes() == content
+    # Code is nothing that a model folder has as a rule, and this conversion writes none.
+    with pytest.raises(gpt2_convert.TargetError, match=r"holds 'code\.py'"):
+        gpt2_convert.convert(tiny, f"{tmp_path}/second/", force=True)
+    (tmp_path / "second" / "code.py").unlink()
     gpt2_convert.convert(tiny, f"{tmp_path}/second/", force=True)
     assert sorted(os.listdir(tmp_path / "second")) == ["config.json", MODEL]
 
 
 def test_a_vocabulary_under_its_own_name_goes_before_openai_s(tiny: Path, tmp_path: Path) -> None:
     for name in ("encoder.json", "vocab.json", "vocab.bpe", "merges.txt"):
-        (tiny / name).write_text(name)
-    gpt2_convert.convert(tiny, f"{tmp_path}/hf/")
-    assert (tmp_path / "hf" / "vocab.json").read_text() == "vocab.json"
-    assert (tmp_path / "hf" / "merges.txt").read_text() == "merges.txt"
+        (tiny / name).write_text(f'{{"{name}": 1}}')
+    report = gpt2_convert.convert(tiny, f"{tmp_path}/hf/")
+    assert (tmp_path / "hf" / "vocab.json").read_text() == '{"vocab.json": 1}'
+    assert (tmp_path / "hf" / "merges.txt").read_text() == '{"merges.txt": 1}'
+    assert [each.name for each in report.left] == ["encoder.json", "vocab.bpe"]
 
 
 @pytest.mark.parametrize("name", ["x.npz", "x.h5", "x.safetensors", "model.safetensors"])
@@ -146,6 +154,16 @@ def test_what_lies_beside_a_file_of_this_tool_is_left_there(
     (tmp_path / "many" / "tokenizer.json").write_text("of another model")
     gpt2_convert.convert(tmp_path / "many" / name, f"{tmp_path}/hf/")
     assert sorted(os.listdir(tmp_path / "hf")) == ["config.json", MODEL]
+
+
+def test_what_lies_in_a_folder_that_was_named_comes_along_also_from_a_file_of_this_tool(
+    tiny: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "model").mkdir()
+    gpt2_convert.convert(tiny, tmp_path / "model" / MODEL)
+    (tmp_path / "model" / "vocab.json").write_text('{"a": 0}')
+    gpt2_convert.convert(tmp_path / "model", f"{tmp_path}/hf/")
+    assert sorted(os.listdir(tmp_path / "hf")) == ["config.json", MODEL, "vocab.json"]
 
 
 def test_without_a_number_of_heads_there_is_no_config(tmp_path: Path) -> None:

@@ -300,23 +300,41 @@ def test_hparams_come_from_the_comment(tmp_path: Path) -> None:
     comment = json.dumps({"hparams": hparams, "source_format": "tensorflow"}).encode()
     path = archive(tmp_path / "x.npz", {}, comment=comment)
     with open_raw(path) as raw:
-        assert raw.config is not None
-        assert raw.config.fields() == hparams
-        assert str(path) in raw.config.where
+        (config,) = raw.configs
+        assert config.fields() == hparams
+        assert config.where == f"{path}: zip comment"
 
 
 @pytest.mark.parametrize(
     "comment",
     [
-        b"", b"made by hand", b"{}", b'{"source_format": "npz"}', b"[1, 2]", b"null", b'"hparams"',
-        b"\xff\xfe", b"[" * 60_000, b'{"hparams": ' + b"9" * 5_000 + b"}",
+        b"", b"made by hand", b"{}", b'{"source": "npz"}', b"[1, 2]", b"null", b"hparams",
+        b"\xff\xfe", b"[" * 60_000,
     ],
 )  # fmt: skip
 def test_a_comment_of_another_program_is_no_config(tmp_path: Path, comment: bytes) -> None:
     path = archive(tmp_path / "x.npz", {"x.npy": header() + FLOATS.tobytes()}, comment=comment)
     with open_raw(path) as raw:
-        assert raw.config is None
+        assert raw.configs == ()
         assert len(raw.tensors) == 1
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        b'{"source_format": "npz"}', b'"hparams"', b'{"hparams": {}, "source_format": "np',
+        b'{"hparams": ' + b"9" * 5_000 + b"}", b'{"hparams": ' + b"[" * 60_000,
+        b'\xff{"checksum": ""}', b'{"hparams": {"n_vocab": 61}, "source-format": "npz"}',
+    ],
+)  # fmt: skip
+def test_a_comment_with_a_field_of_ours_that_is_no_statement_is_damaged(
+    tmp_path: Path, comment: bytes
+) -> None:
+    path = archive(tmp_path / "x.npz", {"x.npy": header() + FLOATS.tobytes()}, comment=comment)
+    with open_raw(path) as raw:
+        (config,) = raw.configs
+        with pytest.raises(FormatError, match=r"x\.npz: zip comment: damaged: "):
+            config.fields()
 
 
 @pytest.mark.parametrize("hparams", [b"[]", b"null", b"3"])
@@ -325,6 +343,6 @@ def test_hparams_that_are_no_object_are_an_error_only_when_they_are_wanted(
 ) -> None:
     path = archive(tmp_path / "x.npz", {}, comment=b'{"hparams": ' + hparams + b"}")
     with open_raw(path) as raw:
-        assert raw.config is not None
+        (config,) = raw.configs
         with pytest.raises(FormatError, match="zip comment: a JSON object expected"):
-            raw.config.fields()
+            config.fields()

@@ -8,8 +8,9 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import numpy as np
-from support import bundles, contracts, raws
+from support import contracts, raws
 from support.contracts.writer import in_memory
+from support.statements import statement
 from support.writers import WRITERS
 
 import gpt2_convert
@@ -57,4 +58,4 @@ def test_an_archive_of_numpy_is_written_anew_with_the_same_members(tmp_path: Pat
         assert second.namelist() == first.namelist()
         for name in first.namelist():
             assert second.read(name) == first.read(name)
-        assert json.loads(second.comment) == {"hparams": bundles.TINY, "source_format": "npz"}
+        assert json.loads(second.comment) == statement("npz")

@@ -64,8 +64,8 @@ def test_a_file_of_one_number_byte_by_byte(tmp_path: Path) -> None:
         (tensor,) = raw.tensors
         assert (tensor.name, tensor.shape, tensor.dtype, tensor.nbytes) == ("a", (1,), "float32", 4)
         assert list(tensor.chunks()) == [DATA]
-        assert (raw.format, raw.where, raw.config, raw.faults) == (
-            "safetensors", str(path), None, (),
+        assert (raw.format, raw.where, raw.configs, raw.faults) == (
+            "safetensors", str(path), (), (),
         )  # fmt: skip
 
 
@@ -77,8 +77,8 @@ def test_the_trained_model_reads_as_the_library_reads_it(shared_data: Path) -> N
         assert {tensor.name: tensor.shape for tensor in raw.tensors} == {
             name: array.shape for name, array in expected.items()
         }
-        assert raw.config is not None
-        assert raw.config.text == (folder / "config.json").read_bytes()
+        (config,) = raw.configs
+        assert config.text == (folder / "config.json").read_bytes()
         assert [file.nbytes for file in raw.files] == [949_792, 779]
 
 
@@ -148,20 +148,25 @@ def test_the_sizes_come_from_config_json_beside_the_file(tmp_path: Path) -> None
     (tmp_path / "x.safetensors").write_bytes(encode(ONE))
     (tmp_path / "config.json").write_bytes(b'{ "n_embd" : 1 }\n')
     with open_raw(tmp_path / "x.safetensors") as raw:
-        assert raw.config is not None
-        assert raw.config.text == b'{ "n_embd" : 1 }\n'
-        assert raw.config.where == str(tmp_path / "config.json")
+        (config,) = raw.configs
+        assert config.text == b'{ "n_embd" : 1 }\n'
+        assert config.where == str(tmp_path / "config.json")
 
 
-def test_the_sizes_in_our_own_metadata_go_before_config_json(tmp_path: Path) -> None:
+def test_our_own_metadata_count_alone_unless_the_folder_was_named(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     metadata = {"gpt2-convert": '{"hparams":{"n_embd":7},"source_format":"npz"}'}
     path.write_bytes(encode({"__metadata__": metadata, "a": entry(0, 4)}))
     (tmp_path / "config.json").write_text('{"n_embd": 1}')
     with open_raw(path) as raw:
-        assert raw.config is not None
-        assert raw.config.fields() == {"n_embd": 7}
-        assert raw.config.where == f"{path}: metadata"
+        (config,) = raw.configs
+        assert config.fields() == {"n_embd": 7}
+        assert config.where == f"{path}: metadata"
+    with open_raw(tmp_path) as raw:
+        assert [(config.where, config.fields()) for config in raw.configs] == [
+            (f"{path}: metadata", {"n_embd": 7}),
+            (str(tmp_path / "config.json"), {"n_embd": 1}),
+        ]
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"hparams"', "[" * 5000])
@@ -171,9 +176,9 @@ def test_damaged_metadata_of_our_own_is_an_error_when_it_is_needed(
     path = tmp_path / "x.safetensors"
     path.write_bytes(encode({"__metadata__": {"gpt2-convert": text}, "a": entry(0, 4)}))
     with open_raw(path) as raw:
-        assert raw.config is not None
+        (config,) = raw.configs
         with pytest.raises(gpt2_convert.FormatError, match="metadata"):
-            raw.config.fields()
+            config.fields()
 
 
 def test_a_file_is_known_by_its_bytes_and_not_by_its_name(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import load_file, save, save_file
 from support import bundles, contracts, raws
+from support.statements import compact, statement
 from support.writers import WRITERS
 
 import gpt2_convert
@@ -35,10 +36,7 @@ class TestSafetensors(contracts.WriterContract):
         return stated
 
 
-METADATA = {
-    "gpt2-convert": '{"hparams":{"n_ctx":16,"n_embd":32,"n_head":4,"n_layer":3,"n_vocab":61},'
-    '"source_format":"tensorflow"}'
-}
+METADATA = {"gpt2-convert": compact(statement("tensorflow"))}
 
 
 def lazy(name: str, data: bytes, shape: tuple[int, ...], dtype: DType) -> LazyTensor:
@@ -155,9 +153,7 @@ def test_the_metadata_is_one_key_without_clock_host_or_path(tiny: Path, tmp_path
     with safe_open(first, "numpy") as library:
         metadata = library.metadata()
     assert metadata.keys() == {"gpt2-convert"}
-    assert json.loads(metadata["gpt2-convert"]) == {
-        "hparams": bundles.TINY, "source_format": "tensorflow",
-    }  # fmt: skip
+    assert json.loads(metadata["gpt2-convert"]) == statement("tensorflow")
 
 
 def test_a_writer_that_the_library_does_not_confirm_leaves_no_target(

@@ -16,10 +16,7 @@ from support.measure import measure
 from support.tf_writers import UNREADABLE, WHOLE, grid, load
 from support.tilings import numbers, tilings, write_tiling
 
-from gpt2_convert import (
-    ChecksumError,
-    FormatError,
-)
+from gpt2_convert import ChecksumError, FormatError
 from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.formats.tensorflow import assembly
 from gpt2_convert.formats.tensorflow.shards import Cursor

@@ -13,12 +13,7 @@ from support import bundles
 from support.contracts import contents, contents_of
 from support.tf_writers import load, merge, save
 
-from gpt2_convert import (
-    FormatError,
-    Gpt2ConvertError,
-    SourceNotFoundError,
-    UnsupportedError,
-)
+from gpt2_convert import FormatError, Gpt2ConvertError, SourceNotFoundError, UnsupportedError
 from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.formats.tensorflow.entries import parse_entry
 from gpt2_convert.formats.tensorflow.table import read_table

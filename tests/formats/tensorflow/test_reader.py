@@ -17,12 +17,7 @@ from support.tf_contracts import BundleContract
 from support.tf_writers import load, merge, save
 
 import gpt2_convert
-from gpt2_convert import (
-    ChecksumError,
-    FormatError,
-    UnreadableError,
-    UnsupportedError,
-)
+from gpt2_convert import ChecksumError, FormatError, UnreadableError, UnsupportedError
 from gpt2_convert.cli.commands import run
 from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.formats.tensorflow import reader as tf_bundle
@@ -172,16 +167,16 @@ def test_shapes_that_numpy_does_not_have_are_refused_by_name(
 
 def test_hparams_are_read_when_there(tiny: Path) -> None:
     with open_raw(tiny) as raw:
-        assert raw.config is not None
-        assert raw.config.fields() == bundles.TINY
-        assert raw.config.where == str(tiny / "hparams.json")
+        (config,) = raw.configs
+        assert config.fields() == bundles.TINY
+        assert config.where == str(tiny / "hparams.json")
         assert [file.path for file in raw.files] == [
             str(tiny / name)
             for name in (
                 "model.ckpt.index",
                 "model.ckpt.data-00000-of-00001",
-                "hparams.json",
                 "checkpoint",
+                "hparams.json",
             )
         ]
 
@@ -189,8 +184,21 @@ def test_hparams_are_read_when_there(tiny: Path) -> None:
 def test_without_hparams_there_is_no_config(tiny: Path) -> None:
     (tiny / "hparams.json").unlink()
     with open_raw(tiny) as raw:
-        assert raw.config is None
+        assert raw.configs == ()
         assert len(raw.files) == 3
+
+
+def test_a_config_of_transformers_counts_beside_hparams_and_without_them(tiny: Path) -> None:
+    path = tiny / "config.json"
+    path.write_bytes(b'{"activation_function": "gelu"}')
+    with open_raw(tiny) as raw:
+        assert [config.where for config in raw.configs] == [str(tiny / "hparams.json"), str(path)]
+        assert raw.configs[1].fields() == {"activation_function": "gelu"}
+        assert raw.files[-1].path == str(path)
+    (tiny / "hparams.json").unlink()
+    with open_raw(tiny / "model.ckpt") as raw:
+        (config,) = raw.configs
+        assert config.where == str(path)
 
 
 @pytest.mark.parametrize(
@@ -200,24 +208,27 @@ def test_broken_hparams_are_an_error_only_when_they_are_wanted(tiny: Path, text:
     (tiny / "hparams.json").write_bytes(text)
     with open_raw(tiny) as raw:
         assert len(raw.tensors) == 40
-        assert raw.config is not None
+        (config,) = raw.configs
         with pytest.raises(FormatError, match=r"hparams\.json: not JSON"):
-            raw.config.fields()
+            config.fields()
 
 
 def test_hparams_that_are_no_small_file_are_refused(tiny: Path) -> None:
     path = tiny / "hparams.json"
     path.write_bytes(b" " * ((1 << 20) + 1))
     with pytest.raises(FormatError, match="1,048,577 bytes"):
-        open_raw(tiny)
+        gpt2_convert.open(tiny)
     path.unlink()
     path.mkdir()
     with pytest.raises(UnreadableError, match=r"hparams\.json"):
-        open_raw(tiny)
+        gpt2_convert.open(tiny)
     path.rmdir()
     os.mkfifo(path)
     with no_hang(), pytest.raises(UnreadableError, match=r"hparams\.json"):
-        open_raw(tiny)
+        gpt2_convert.open(tiny)
+    # What can be listed is listed all the same.
+    with open_raw(tiny) as raw:
+        assert len(raw.tensors) == len(bundles.gpt2_arrays())
 
 
 # Found ones.
@@ -288,9 +299,9 @@ def test_bundles_found_in_the_world_are_listed_as_tensorflow_lists_them(
 def test_hparams_that_were_a_link_are_refused_by_name(shared_data: Path) -> None:
     folder = shared_data / "gpt2-finetuned-index-oscar" / "models" / "oscar"
     with open_raw(folder) as raw:
-        assert raw.config is not None
+        (config,) = raw.configs
         with pytest.raises(FormatError, match=r"hparams\.json: not JSON.*\.\./124M/hparams\.json"):
-            raw.config.fields()
+            config.fields()
 
 
 # Any bundle.

@@ -15,11 +15,7 @@ from support.tf_writers import grid, load
 from support.tilings import HALVES, numbers, write_tiling
 
 import gpt2_convert
-from gpt2_convert import (
-    ChecksumError,
-    FormatError,
-    SourceNotFoundError,
-)
+from gpt2_convert import ChecksumError, FormatError, SourceNotFoundError
 from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.io.source import CHUNK
 

@@ -14,11 +14,7 @@ from support.tf_writers import UNREADABLE, WHOLE, cut, grid, load, save, save_sl
 from support.tilings import HALVES, numbers, tilings, write_tiling
 
 import gpt2_convert
-from gpt2_convert import (
-    FormatError,
-    Gpt2ConvertError,
-    UnsupportedError,
-)
+from gpt2_convert import FormatError, Gpt2ConvertError, UnsupportedError
 from gpt2_convert.formats.opening import open_raw
 
 if TYPE_CHECKING:

@@ -11,10 +11,7 @@ from support import bundles
 from support.contracts import contents, no_hang
 from support.tf_v1 import save_v1_as_a_trainer, saved_slices
 
-from gpt2_convert import (
-    FormatError,
-    UnsupportedError,
-)
+from gpt2_convert import FormatError, UnsupportedError
 from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.formats.tensorflow import v1
 

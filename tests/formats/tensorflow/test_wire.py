@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpt2_convert import (
-    FormatError,
-)
+from gpt2_convert import FormatError
 from gpt2_convert.formats.tensorflow.wire import Field, read_fields, read_varint, signed
 
 

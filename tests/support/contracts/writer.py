@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from support import bundles, raws
 
-from gpt2_convert import Checkpoint, ChecksumError, DType, HParams, UnsupportedError
+from gpt2_convert import Checkpoint, ChecksumError, DType, UnsupportedError
 from gpt2_convert.formats import writers
 from gpt2_convert.formats.detect import detect
 from gpt2_convert.io.source import CHUNK
@@ -36,8 +36,7 @@ if TYPE_CHECKING:
 
 def as_checkpoint(tensors: Mapping[str, LazyTensor]) -> Checkpoint:
     """Return a checkpoint in memory: a GPT-2 by its names; no writer looks at the shapes."""
-    sizes = HParams(**bundles.TINY)
-    return Checkpoint(raws.raw({}), sizes, "memory", tensors, dropped=())
+    return Checkpoint(raws.raw({}), raws.config(), tensors, dropped=())
 
 
 def in_memory(arrays: Mapping[str, Array]) -> Checkpoint:

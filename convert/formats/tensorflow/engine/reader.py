@@ -48,7 +48,7 @@ from ....tensors.dtype import DType
 from ....tensors.tensor import LazyTensor
 from ... import limits
 from ..index import read_index
-from ..locate import find_prefix, index_path, list_data_files, read_companions
+from ..locate import find_prefix, index_path, list_checkpoint_file, list_data_files
 from ..reader import NAME
 from ..table import check_blocks
 from ..v1 import is_v1, list_files, list_lookalikes
@@ -137,7 +137,6 @@ def open_through_tensorflow(path: Path, step: int | None = None) -> RawCheckpoin
             _describe_tensor(opened, where, name, dtype, tuple(shape), room)
             for name, dtype, shape in answer["tensors"]
         )
-        config, companions = read_companions(prefix)
     except BaseException:
         connection.close()
         raise
@@ -145,9 +144,8 @@ def open_through_tensorflow(path: Path, step: int | None = None) -> RawCheckpoin
         format=NAME,
         where=where,
         tensors=tensors,
-        files=(*files, *companions),
+        files=(*files, *list_checkpoint_file(prefix)),
         open_files=(opened,),
-        config=config,
         folder=prefix.parent,
         engine=f"TensorFlow {connection.version}",
     )

@@ -17,11 +17,7 @@ from support.contracts import open_descriptors
 from support.stand_in.tensorflow import LAST_WORDS
 
 from gpt2_convert import UnsupportedError, UsageError
-from gpt2_convert.formats.tensorflow.engine.process import (
-    Connection,
-    EngineDiedError,
-    EngineError,
-)
+from gpt2_convert.formats.tensorflow.engine.process import Connection, EngineDiedError, EngineError
 
 if TYPE_CHECKING:
     from pathlib import Path

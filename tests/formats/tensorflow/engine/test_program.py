@@ -163,9 +163,8 @@ def test_text_names_the_engine(
         return capsys.readouterr().out.splitlines()
 
     found = lines("convert", str(tiny), target, "--engine", "tensorflow")
-    assert f"  verified  every bit equals the source, as TensorFlow {tf.__version__} reads it" in (
-        found
-    )
+    proven = f"every bit equals the source, as TensorFlow {tf.__version__} reads it"
+    assert f"  verified  {proven}; so does the configuration" in found
     found = lines("verify", str(tiny), target, "--engine", "tensorflow")
     assert found[0].endswith(f"(npz), the source read by TensorFlow {tf.__version__}")
     assert f"  note      {note}" in lines("verify", v1, target)

@@ -17,13 +17,7 @@ from support.contracts import contents, contents_of, open_descriptors
 from support.tf_contracts import BundleContract
 from support.tf_v1 import save_v1
 
-from gpt2_convert import (
-    ChecksumError,
-    FormatError,
-    Gpt2ConvertError,
-    UnsupportedError,
-    UsageError,
-)
+from gpt2_convert import ChecksumError, FormatError, Gpt2ConvertError, UnsupportedError, UsageError
 from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.formats.readers import READERS
 from gpt2_convert.formats.tensorflow import table

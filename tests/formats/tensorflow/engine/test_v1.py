@@ -15,11 +15,7 @@ from support.tf_v1 import save_v1, save_v1_as_a_trainer, saved_slices
 from support.tf_writers import load
 
 import gpt2_convert
-from gpt2_convert import (
-    FormatError,
-    Gpt2ConvertError,
-    UnsupportedError,
-)
+from gpt2_convert import FormatError, Gpt2ConvertError, UnsupportedError
 from gpt2_convert.formats.opening import open_raw
 
 if TYPE_CHECKING:

@@ -1,0 +1,48 @@
+"""The configuration in files beside the weights: OpenAI's hparams.json, Hugging Face's config.json.
+
+They count where the container states nothing itself, and where the folder is what was named: then
+whoever loads it elsewhere will read them, so all that is stated has to agree.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..checkpoint.raw import FileInfo, RawConfig
+from ..errors import Gpt2ConvertError
+from ..io.source import read_small
+
+if TYPE_CHECKING:
+    from typing import Final
+
+    from ..checkpoint.raw import RawCheckpoint
+
+HPARAMS: Final = "hparams.json"
+CONFIG: Final = "config.json"
+MAX_CONFIG_BYTES: Final = 1 << 20
+
+
+def read_beside(raw: RawCheckpoint, *, folder_named: bool) -> RawCheckpoint:
+    """Return the checkpoint with what is stated beside it.
+
+    A file that is there and cannot be read, such as a link that leads nowhere, is a fault.
+    """
+    if raw.configs and not folder_named:
+        return raw
+    configs, files, faults = list(raw.configs), list(raw.files), list(raw.faults)
+    for name in (HPARAMS, CONFIG):
+        path = Path(raw.where).with_name(name)
+        if not os.path.lexists(path):
+            continue
+        try:
+            config = RawConfig(str(path), read_small(path, MAX_CONFIG_BYTES))
+        except Gpt2ConvertError as error:
+            faults.append(error)
+            files.append(FileInfo(str(path), None))
+        else:
+            configs.append(config)
+            files.append(FileInfo(str(path), len(config.text)))
+    return replace(raw, configs=tuple(configs), files=tuple(files), faults=tuple(faults))

@@ -1,0 +1,79 @@
+"""Buffers that GPT-2 computes itself: dropped only after their values were seen to be those.
+
+A causal mask is ones on and below the diagonal and zeros above it, in any square size and with any
+axes of length 1 in front. The masked bias is what replaces a score that is masked: one negative
+number of at least 1e4 in size. Source: huggingface/transformers, models/gpt2/modeling_gpt2.py, of
+before version 4.31, which stored both with the weights.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from ..quoting import quote
+from ..tensors.dtype import DType
+from ..tensors.floats import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Final
+
+    from ..tensors.tensor import LazyTensor
+
+_LARGE: Final = 1e4
+_NUMERIC: Final = {dtype for dtype in DType if dtype.in_numpy or dtype.is_floating} - {
+    DType.COMPLEX64, DType.COMPLEX128,
+}  # fmt: skip
+
+
+def find_fault(tensor: LazyTensor, kind: str) -> str | None:
+    """Return what speaks against ``tensor`` being a buffer of that kind; None if nothing does.
+
+    Reads it.
+
+    Raises:
+        Gpt2ConvertError: it cannot be read.
+    """
+    if tensor.dtype not in _NUMERIC:
+        return f"{quote(tensor.name)} is {tensor.dtype}, and no {NAMES[kind]}"
+    fault = BUFFERS[kind](tensor)
+    return None if fault is None else f"{quote(tensor.name)} is no {NAMES[kind]}: {fault}"
+
+
+def _check_causal_mask(tensor: LazyTensor) -> str | None:
+    import numpy as np
+
+    *leading, rows, columns = (1, 1, *tensor.shape)
+    if rows != columns or math.prod(leading) != 1:
+        return f"its shape is {list(tensor.shape)}, which is not square"
+    position = 0
+    for chunk in tensor.chunks():
+        values = decode(chunk, tensor.dtype)
+        row, column = np.divmod(np.arange(position, position + values.size), columns or 1)
+        wrong = np.flatnonzero(values != (column <= row))
+        if wrong.size:
+            at = int(wrong[0])
+            return (
+                f"{values[at]!s} at [{row[at]}, {column[at]}], where {int(column[at] <= row[at])} "
+                "is expected"
+            )
+        position += values.size
+    return None
+
+
+def _check_masked_bias(tensor: LazyTensor) -> str | None:
+    if tensor.size != 1:
+        return f"its shape is {list(tensor.shape)}, which is not one number"
+    value = float(decode(b"".join(tensor.chunks()), tensor.dtype)[0])
+    if not value <= -_LARGE:
+        return f"{value!r}, where a negative number of at least {_LARGE:,.0f} in size is expected"
+    return None
+
+
+BUFFERS: Final[dict[str, Callable[[LazyTensor], str | None]]] = {
+    "causal_mask": _check_causal_mask,
+    "masked_bias": _check_masked_bias,
+}
+"""The kinds that a drop rule may name."""
+NAMES: Final = {kind: kind.replace("_", " ") for kind in BUFFERS}

@@ -1,0 +1,112 @@
+"""Tensors as rows of text: a table, statistics with a histogram, or the nesting of a tree."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from .histogram import draw_histogram
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ..tensors.stats import TensorStats
+    from ..tensors.tensor import LazyTensor
+
+Part = str | tuple[str, str]
+"""A text, or a text and the style that a terminal may give it."""
+
+
+def tabulate(tensors: Iterable[LazyTensor]) -> Iterator[tuple[Part, ...]]:
+    """Yield one row a tensor: name, shape, dtype, bytes, and the file's own name."""
+    cells = [
+        (tensor.name, str(list(tensor.shape)), tensor.dtype.value, f"{tensor.nbytes:,}")
+        for tensor in tensors
+    ]
+    names, shapes, dtypes, sizes = (
+        [max(map(len, column)) for column in zip(*cells, strict=True)] if cells else [0] * 4
+    )
+    for tensor, (name, shape, dtype, size) in zip(tensors, cells, strict=True):
+        source = "" if tensor.source_name == tensor.name else f"  {tensor.source_name}"
+        row = f"  {shape:<{shapes}}  {dtype:<{dtypes}}  {size:>{sizes}}"
+        yield (f"{name:<{names}}", "bold"), row, (source, "dim")
+
+
+def tabulate_statistics(
+    tensors: Iterable[LazyTensor], stats: Iterable[TensorStats | None]
+) -> Iterator[tuple[Part, ...]]:
+    """Yield one row a tensor: name, shape, dtype, the numbers, and the histogram."""
+    header = ("", "", "", "min", "max", "mean", "std", "NaN", "inf")
+    rows: list[tuple[str, ...]] = [header]
+    drawings = [""]
+    for tensor, found in zip(tensors, stats, strict=True):
+        numbers: tuple[str, ...] = ("-",) * 6
+        if found is not None:
+            moments = (found.min, found.max, found.mean, found.std)
+            shown = ("-" if number is None else f"{number:.4g}" for number in moments)
+            numbers = (*shown, f"{found.nan:,}", f"{found.infinite:,}")
+        rows.append((tensor.name, str(list(tensor.shape)), tensor.dtype.value, *numbers))
+        drawings.append(f"|{draw_histogram(found.histogram)}|" if found else "")
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row, drawing in zip(rows, drawings, strict=True):
+        name, shape, dtype, *rest = row
+        left = f"  {shape:<{widths[1]}}  {dtype:<{widths[2]}}"
+        right = "".join(f"  {cell:>{width}}" for cell, width in zip(rest, widths[3:], strict=True))
+        yield (f"{name:<{widths[0]}}", "bold"), left, right, (f"  {drawing}", "cyan")
+
+
+def draw_tree(tensors: Iterable[LazyTensor]) -> Iterator[tuple[Part, ...]]:
+    """Yield the nesting with shapes and dtypes; neighbouring blocks that are alike stand once."""
+    for (first, last), members in _merge_alike(_group_blocks(tensors)):
+        if first is None:
+            yield from _branch(members, "")
+            continue
+        count = f"  {last - first + 1} alike" if last > first else ""
+        span = f"{first}" if last == first else f"{first}-{last}"
+        yield (f"blocks[{span}]", "bold"), (count, "dim")
+        yield from _branch(members, "  ")
+
+
+Leaf = tuple[tuple[str, ...], tuple[int, ...], str]
+"""The path within a block or at the top, the shape and the dtype of a tensor."""
+
+
+def _group_blocks(tensors: Iterable[LazyTensor]) -> Iterator[tuple[int | None, list[Leaf]]]:
+    """Yield (block number, leaves), and (None, leaves) for tensors outside of blocks."""
+
+    def block_of(tensor: LazyTensor) -> int | None:
+        head, bracket, _ = tensor.name.partition("]")
+        return int(head.removeprefix("blocks[")) if bracket else None
+
+    for number, group in groupby(tensors, block_of):
+        leaves: list[Leaf] = []
+        for tensor in group:
+            path = tensor.name.split(".")
+            leaves.append((tuple(path if number is None else path[1:]), tensor.shape, tensor.dtype))
+        yield number, leaves
+
+
+def _merge_alike(
+    groups: Iterable[tuple[int | None, list[Leaf]]],
+) -> Iterator[tuple[tuple[int, int] | tuple[None, int], list[Leaf]]]:
+    """Merge runs of blocks with the same leaves into (first, last) spans."""
+    for (_, leaves), run in groupby(groups, lambda group: (group[0] is None, group[1])):
+        numbers = [number for number, _ in run]
+        if numbers[0] is None:
+            yield (None, 0), leaves
+        else:
+            yield (numbers[0], numbers[-1] or 0), leaves
+
+
+def _branch(leaves: Iterable[Leaf], indent: str) -> Iterator[tuple[Part, ...]]:
+    """Yield the lines of one level of the tree and, indented, of those below."""
+    for key, group in groupby(leaves, lambda leaf: leaf[0][0]):
+        members = list(group)
+        path, shape, dtype = members[0]
+        label = f"{indent}{key}"
+        if len(path) == 1:
+            yield (f"{label:<16}", "bold"), f"{list(shape)!s:<16}", (dtype, "dim")
+        else:
+            yield ((label, "bold"),)
+            below = [(path[1:], shape, dtype) for path, shape, dtype in members]
+            yield from _branch(below, indent + "  ")

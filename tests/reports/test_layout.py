@@ -1,0 +1,67 @@
+"""Tensors as rows: a table, statistics, and a tree in which blocks that are alike stand once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from support import raws
+
+from gpt2_convert.reports.layout import Part, draw_tree, tabulate, tabulate_statistics
+from gpt2_convert.tensors.stats import compute_stats
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def lines(rows: Iterable[tuple[Part, ...]]) -> list[str]:
+    return [
+        "".join(part if isinstance(part, str) else part[0] for part in row).rstrip() for row in rows
+    ]
+
+
+def test_columns_are_as_wide_as_their_longest_cell() -> None:
+    tensors = [
+        raws.lazy("a", np.zeros((2, 3), np.float32)),
+        raws.lazy("longer", np.zeros(12345, np.float16)),
+    ]
+    assert lines(tabulate(tensors)) == [
+        "a       [2, 3]   float32      24",
+        "longer  [12345]  float16  24,690",
+    ]
+    assert lines(tabulate([])) == []
+
+
+def test_statistics_have_a_header_and_a_dash_where_there_is_no_number() -> None:
+    numbers = raws.lazy("x", np.array([1, np.nan, 3], np.float32))
+    nothing = raws.lazy("none", np.zeros(1, np.complex64))
+    header, first, second = lines(
+        tabulate_statistics([numbers, nothing], [compute_stats(numbers), None])
+    )
+    assert header.split() == ["min", "max", "mean", "std", "NaN", "inf"]
+    assert first.split("|")[0].split() == ["x", "[3]", "float32", "1", "3", "2", "1", "1", "0"]
+    assert second.split() == ["none", "[1]", "complex64", *"------"]
+
+
+def test_blocks_that_are_alike_stand_once() -> None:
+    sizes = {"n_vocab": 5, "n_ctx": 4, "n_embd": 4, "n_head": 2, "n_layer": 3}
+    tensors = [raws.lazy(name, array) for name, array in raws.canonical(sizes).items()]
+    drawn = lines(draw_tree(tensors))
+    assert drawn[:7] == [
+        "wte             [5, 4]          float32",
+        "wpe             [4, 4]          float32",
+        "blocks[0-2]  3 alike",
+        "  ln_1",
+        "    g           [4]             float32",
+        "    b           [4]             float32",
+        "  attn",
+    ]
+    assert sum("blocks" in line for line in drawn) == 1
+    # One that differs in its dtype breaks the run.
+    index = next(n for n, each in enumerate(tensors) if each.name == "blocks[1].ln_1.g")
+    tensors[index] = raws.lazy("blocks[1].ln_1.g", np.zeros(4, np.float16))
+    assert [line for line in lines(draw_tree(tensors)) if "blocks" in line] == [
+        "blocks[0]",
+        "blocks[1]",
+        "blocks[2]",
+    ]
