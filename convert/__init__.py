@@ -8,7 +8,8 @@
     (768, 2304)
 
 Everything raises subclasses of Gpt2ConvertError; nothing prints, logs or exits. The public names
-stand in :mod:`.public`, and are imported when the first of them is used.
+stand in :mod:`.public`. Each is imported when it is first used, with its module and no other, so
+that importing the package costs nothing and a command no more than it needs.
 """
 
 from __future__ import annotations
@@ -27,22 +28,27 @@ else:
 
         if name == "__version__":
             return import_module("importlib.metadata").version("gpt2-convert")
-        if name == "__all__" or not name.startswith("_"):
-            public = _load_public()
-            if name == "__all__":
-                return sorted(public)
-            if name in public:
-                return public[name]
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name == "__all__":
+            return sorted(_find_homes())
+        if name.startswith("_") or name not in (homes := _find_homes()):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(homes[name], __name__), name)
+        globals()[name] = value
+        return value
 
     def __dir__():  # noqa: ANN202
-        return sorted({*globals(), *_load_public()})
+        return sorted({*globals(), *_find_homes()})
 
-    def _load_public():  # noqa: ANN202
+    def _find_homes():  # noqa: ANN202
+        """Return the module of each public name, as the list of them says."""
+        import re
         from importlib import import_module
+        from importlib.util import find_spec
 
-        names = vars(import_module(".public", __name__))
-        public = {key: names[key] for key in names if not key.startswith("_")}
-        del public["annotations"]
-        globals().update(public)
-        return public
+        spec = find_spec(".public", __name__)
+        source = spec.loader.get_source(spec.name)
+        if source is None:  # a program that was packed without sources
+            names = vars(import_module(".public", __name__))
+            return {name: ".public" for name in names if name[0] != "_" and name != "annotations"}
+        found = re.findall(r"^from (\S+) import (\w+) as \w+", source, re.MULTILINE)
+        return {name: module for module, name in found}

@@ -1,6 +1,6 @@
 """Every public name, imported from where it is defined: the one list of them.
 
-The package takes them from here when one is first asked for, so that importing it costs nothing;
+The package reads this list when a name is first asked for, and imports that one alone;
 type checkers read them as they stand. ``x as x`` is what they take for public (PEP 484).
 """
 

@@ -15,7 +15,6 @@ is looked at for: :mod:`.companion_kinds`.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from .companion_kinds import check_contents, find_reason_to_leave
 from .statements import CONFIG, HPARAMS
 
 if TYPE_CHECKING:
+    import hashlib
     from collections.abc import Iterator
     from typing import Final
 
@@ -103,7 +103,7 @@ def copy_companion(companion: Companion, folder: Path, n_vocab: int) -> CopiedFi
         Gpt2ConvertError: as check_companion.
         OSError: the copy cannot be written.
     """
-    running = hashlib.sha256()
+    running = _start_hash()
     source = _open(companion)
     try:
         check_contents(source, n_vocab)
@@ -122,7 +122,7 @@ def compare_companion(companion: Companion, target: Path) -> CopiedFile | None:
     Raises:
         Gpt2ConvertError: one of them cannot be read.
     """
-    running = hashlib.sha256()
+    running = _start_hash()
     first = SourceFile(companion.path)
     try:
         second = SourceFile(target)
@@ -138,6 +138,12 @@ def compare_companion(companion: Companion, target: Path) -> CopiedFile | None:
         return _describe(companion, first.size, running.hexdigest())
     finally:
         first.close()
+
+
+def _start_hash() -> hashlib._Hash:
+    import hashlib  # slow to import, and a list of the companions has no need of it
+
+    return hashlib.sha256()
 
 
 def _describe(companion: Companion, nbytes: int, sha256: str) -> CopiedFile:

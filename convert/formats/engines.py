@@ -22,6 +22,7 @@ EngineName: TypeAlias = Literal["native", "tensorflow"]
 """NATIVE, and the keys of every reader's engines."""
 NATIVE: Final = "native"
 """The engine of this package itself, which every reader has."""
+TENSORFLOW: Final = "tensorflow"
 
 
 class DeclinedError(UnsupportedError):

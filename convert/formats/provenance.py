@@ -17,7 +17,6 @@ has its own place for the statement:
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zipfile
 from typing import TYPE_CHECKING
@@ -177,6 +176,8 @@ def _read(statement: dict[str, object], where: str) -> RawConfig:
 
 
 def _digest(statement: Mapping[str, object]) -> str:
+    import hashlib  # slow to import, and only what this tool wrote has a checksum
+
     text = json.dumps(statement, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

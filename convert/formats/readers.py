@@ -9,13 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from .engines import Engine
-from .hdf5 import reader as hdf5
+from .engines import TENSORFLOW, Engine
+from .hdf5 import signature as hdf5
 from .huggingface import reader as huggingface
 from .npz import reader as npz
 from .safetensors import reader as safetensors
 from .tensorflow import reader as tensorflow
-from .tensorflow.engine import reader as engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,6 +44,27 @@ class Reader:
     engines: Mapping[str, Engine] = field(default_factory=dict)
 
 
+def _open_hdf5(path: Path, step: int | None) -> RawCheckpoint:
+    """Open an HDF5 file; its reader is imported for that, since few commands need it."""
+    from .hdf5.reader import open_hdf5
+
+    return open_hdf5(path, step)
+
+
+def _require_tensorflow() -> None:
+    """Make sure that TensorFlow is there; imported late as above."""
+    from .tensorflow.engine.reader import require
+
+    require()
+
+
+def _open_through_tensorflow(path: Path, step: int | None) -> RawCheckpoint:
+    """Open a checkpoint through TensorFlow; imported late as above."""
+    from .tensorflow.engine.reader import open_through_tensorflow
+
+    return open_through_tensorflow(path, step)
+
+
 READERS: Final[dict[str, Reader]] = {
     npz.NAME: Reader("NumPy archive (.npz)", False, npz.recognises, npz.open_npz),
     tensorflow.NAME: Reader(
@@ -52,9 +72,7 @@ READERS: Final[dict[str, Reader]] = {
         True,
         tensorflow.recognises,
         tensorflow.open_bundle,
-        engines={
-            engine.ENGINE: Engine("TensorFlow", engine.require, engine.open_through_tensorflow)
-        },
+        engines={TENSORFLOW: Engine("TensorFlow", _require_tensorflow, _open_through_tensorflow)},
     ),
     safetensors.NAME: Reader(
         "safetensors file or Hugging Face model",
@@ -64,5 +82,5 @@ READERS: Final[dict[str, Reader]] = {
         reopen=huggingface.open_written,
     ),
     # The last: its signature may stand at many places, also by chance in another container.
-    hdf5.NAME: Reader("HDF5 file (.h5)", False, hdf5.recognises, hdf5.open_hdf5),
+    hdf5.NAME: Reader("HDF5 file (.h5)", False, hdf5.recognises, _open_hdf5),
 }

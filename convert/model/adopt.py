@@ -229,6 +229,8 @@ def _refuse_linear_layout(raw: RawCheckpoint, found: Match, sizes: Mapping[str, 
 
 
 def _find_name_problems(found: Match, family: Family) -> list[Problem]:
+    if not found.repeated and not found.unknown:
+        return []
     import difflib
 
     scope = describe_scope(found.scope)

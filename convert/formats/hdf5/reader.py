@@ -12,8 +12,7 @@ or with Fletcher-32 checksums: :mod:`.datasets`. Refused: soft and external link
 linked twice (which may be a cycle), external and virtual datasets, all other filters, and elements
 that are not little-endian numbers.
 
-Format: The HDF Group, HDF5 File Format Specification 3.0. The signature stands at byte 0, 512 or
-any doubling of it.
+Format: The HDF Group, HDF5 File Format Specification 3.0.
 """
 
 from __future__ import annotations
@@ -33,6 +32,7 @@ from .datasets import describe, find_chunks, read
 from .file import HDF5File, translate_errors
 from .library import load_h5py
 from .rehearsal import rehearse
+from .signature import NAME
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,9 +44,6 @@ if TYPE_CHECKING:
     _Link = tuple[Any, bytes, bytes, int]
     """The group that a link is in, its name, its path from the root, and its kind."""
 
-NAME: Final = "hdf5"
-_SIGNATURE: Final = b"\x89HDF\r\n\x1a\n"
-_FIRST_USER_BLOCK: Final = 512
 _MAX_TEXT_SECONDS: Final = 1
 """For attributes of variable length, which lie in a heap: the library (1.14.6) searches a damaged
 one for ever."""
@@ -55,22 +52,6 @@ _MAX_DEPTH: Final = 32
 _MAX_NAMES: Final = 16 << 20
 """Bytes of all paths together: 400 for each of as many tensors as there may be. A path repeats the
 names of the groups above it, so the file need not be as long."""
-
-
-def recognises(path: Path) -> bool:
-    """Whether ``path`` has the signature of HDF5 where the format allows it."""
-    if not path.is_file():
-        return False
-    file = SourceFile(path)
-    try:
-        offset = 0
-        while offset + len(_SIGNATURE) <= file.size:
-            if file.read(offset, len(_SIGNATURE), "the signature") == _SIGNATURE:
-                return True
-            offset = offset * 2 or _FIRST_USER_BLOCK
-        return False
-    finally:
-        file.close()
 
 
 def open_hdf5(path: Path, step: int | None = None) -> RawCheckpoint:

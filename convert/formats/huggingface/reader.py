@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from ...errors import UnsupportedError
 from ..foreign import ADAPTER
-from ..safetensors.cross_check import confirm
 from ..safetensors.reader import open_safetensors, recognises_file
 from .folder import ADAPTER_MODEL, find_weights, holds_weights
 
@@ -53,6 +52,8 @@ def open_written(path: Path, step: int | None = None) -> RawCheckpoint:
     Raises:
         FormatError: the library refuses it or reads it differently; and as open_model.
     """
+    from ..safetensors.cross_check import confirm  # only what was just written is confirmed
+
     raw = open_model(path, step)
     try:
         confirm(find_weights(path) if path.is_dir() else path)

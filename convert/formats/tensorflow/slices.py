@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import math
 import re
-import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -138,6 +137,8 @@ def _check_tiling(shape: tuple[int, ...], parts: list[Part], place: str) -> None
             f"{place}: its slices have {elements:,} elements together, where the shape "
             f"{clip(str(shape))} has {expected:,}"
         )
+    import secrets  # slow to import, and few checkpoints are partitioned
+
     values: list[dict[int, int]] = [{} for _ in shape]
 
     def measure(starts: tuple[int, ...], lengths: tuple[int, ...]) -> int:

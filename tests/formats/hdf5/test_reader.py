@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import h5py
@@ -19,11 +18,13 @@ from support import bundles, contracts, raws
 from support.hdf5_files import Make, make, one, random, read_all, write_canonical
 
 import gpt2_convert
-from gpt2_convert.formats.hdf5.reader import open_hdf5, recognises
+from gpt2_convert.formats.hdf5.reader import open_hdf5
+from gpt2_convert.formats.hdf5.signature import recognises
 from gpt2_convert.io.source import SourceFile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
     from typing import Any
 
 
@@ -431,19 +432,6 @@ def test_a_damaged_global_heap_cannot_catch_the_library_and_is_an_error(tmp_path
 
 
 # The file beneath the library.
-
-
-def test_only_the_signature_where_hdf5_may_have_it_is_recognised(tmp_path: Path) -> None:
-    signature = b"\x89HDF\r\n\x1a\n"
-    path = tmp_path / "m"
-    for offset in (0, 512, 1024, 65536):
-        path.write_bytes(bytes(offset) + signature)
-        assert recognises(path)
-    for data in (b"", signature[:-1], bytes(8) + signature, bytes(511) + signature, bytes(9999)):
-        path.write_bytes(data)
-        assert not recognises(path)
-    os.mkfifo(tmp_path / "pipe")
-    assert not any(map(recognises, [tmp_path, tmp_path / "pipe", Path("/dev/zero")]))
 
 
 def test_a_signature_and_nothing_else_is_refused(tmp_path: Path) -> None:

@@ -59,7 +59,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any, Final
 
-ENGINE: Final = "tensorflow"
 _NEWEST_PYTHON: Final = (3, 13)
 """The newest for which TensorFlow has wheels."""
 _GLOB: Final = re.compile(rb"([*?\[\\])")
