@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     __all__: list[str]
     __version__: str
 else:
+    from functools import cache
+
     # Hidden from type checkers, to which any misspelt name would otherwise be an object.
     def __getattr__(name):  # noqa: ANN001, ANN202
         from importlib import import_module
@@ -39,6 +41,7 @@ else:
     def __dir__():  # noqa: ANN202
         return sorted({*globals(), *_find_homes()})
 
+    @cache
     def _find_homes():  # noqa: ANN202
         """Return the module of each public name, as the list of them says."""
         import re

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Protocol
 from ..errors import spell_keyword
 from ..quoting import clip, quote_some
 from .layout import Part, draw_tree, tabulate, tabulate_statistics
-from .verification import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -120,7 +119,7 @@ def _group_findings(findings: Iterable[Finding]) -> list[tuple[Finding, int]]:
     """Return the findings, those that say the same of many tensors once, with their number."""
     groups: dict[object, tuple[Finding, int]] = {}
     for number, finding in enumerate(findings):
-        same = finding.kind is Kind.DTYPE
+        same = finding.kind == "dtype"
         key = (finding.kind, finding.message, finding.advice) if same else number
         first, count = groups.get(key, (finding, 0))
         groups[key] = first, count + 1
