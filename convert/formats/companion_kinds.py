@@ -107,7 +107,7 @@ def check_contents(file: SourceFile, n_vocab: int) -> list[str]:
     if name in _VOCABULARIES:
         return _check_vocabulary(file, n_vocab)
     if name.endswith(".json"):
-        _check_json(file, name)
+        _check_json(file, name, head)
     elif name in _MERGES:
         _check_merges(file)
     elif _fits(name, _TEXTS):
@@ -150,11 +150,10 @@ def _check_vocabulary(file: SourceFile, n_vocab: int) -> list[str]:
     return [f"{quote(file.path.name)} numbers tokens up to {largest:,}, but n_vocab is {n_vocab:,}"]
 
 
-def _check_json(file: SourceFile, name: str) -> None:
+def _check_json(file: SourceFile, name: str, head: bytes) -> None:
     place = str(file.path)
-    start = file.read(0, min(file.size, _HEAD), "the start").removeprefix(codecs.BOM_UTF8)
     end = file.read(max(0, file.size - _HEAD), min(file.size, _HEAD), "the end")
-    first, last = start.lstrip()[:1], end.rstrip()[-1:]
+    first, last = head.lstrip()[:1], end.rstrip()[-1:]
     if first + last not in (b"{}", b"[]"):
         raise FormatError(f"{place}: not JSON: it starts with {first!r} and ends with {last!r}")
     if file.size <= _MAX_SCANNED:

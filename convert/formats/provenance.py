@@ -99,11 +99,7 @@ def state_in_attributes(checkpoint: Checkpoint) -> dict[str, bytes]:
 def read_comment(comment: bytes, where: str) -> RawConfig | None:
     """Return what a zip comment states of the model; None where it is another program's."""
     where = f"{where}: zip comment"
-    try:
-        statement = json.loads(comment)
-    except (ValueError, RecursionError):
-        statement = None
-    if isinstance(statement, dict) and HPARAMS in statement:
+    if (statement := _parse(comment)) and HPARAMS in statement:
         return _read(statement, where)
     if any(f'"{field}"'.encode() in comment for field in (HPARAMS, SOURCE_FORMAT, CHECKSUM)):
         return RawConfig(where, comment, f"damaged: no statement as this tool makes it; {_DAMAGED}")
@@ -120,11 +116,7 @@ def read_metadata(metadata: Mapping[str, str], where: str) -> RawConfig | None:
                 reason = f"damaged: the key {METADATA_KEY!r} expected, found {quote(key)}"
                 return RawConfig(where, value.encode(), f"{reason}; {_DAMAGED}")
         return None
-    try:
-        statement = json.loads(text)
-    except (ValueError, RecursionError):
-        statement = None
-    if isinstance(statement, dict) and HPARAMS in statement:
+    if (statement := _parse(text)) and HPARAMS in statement:
         return _read(statement, where)
     # What is not as this tool writes it fails where the configuration is parsed.
     return RawConfig(where, text.encode("utf-8", "surrogatepass"))
@@ -154,12 +146,18 @@ def read_attributes(attributes: Mapping[str, bytes | None], where: str) -> RawCo
 
 def _read_lone_config(text: bytes | None, where: str) -> RawConfig | None:
     """Return a configuration that stands without its statement, if it is one of this family."""
+    if text is None or (_parse(text) or {}).get("model_type") != load_family().name:
+        return None
+    return RawConfig(where, text)
+
+
+def _parse(text: str | bytes) -> dict[str, object] | None:
+    """Return the object in a text; None where it is no JSON, or none of an object."""
     try:
-        config = json.loads(text or b"")
+        value = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    ours = isinstance(config, dict) and config.get("model_type") == load_family().name
-    return RawConfig(where, text or b"") if ours else None
+    return value if isinstance(value, dict) else None
 
 
 def _read(statement: dict[str, object], where: str) -> RawConfig:
