@@ -191,8 +191,9 @@ def _refuse_large(checkpoint: Checkpoint, nbytes: int, room: int, container: str
     document = checkpoint.config.document or {}
     lengths = {key: len(json.dumps(value)) for key, value in document.items()}
     largest = max(lengths, key=lengths.__getitem__, default="")
+    place = checkpoint.config.stated_in.get("document", checkpoint.hparams_from)
     raise UnsupportedError(
-        f"{checkpoint.hparams_from}: takes {nbytes:,} bytes as JSON, and {container} holds "
+        f"{place}: takes {nbytes:,} bytes as JSON, and {container} holds "
         f"{room:,}; its largest field is {quote(largest)} ({lengths.get(largest, 0):,} bytes): "
         "shorten it, or convert to safetensors, which has room"
     )

@@ -89,10 +89,11 @@ def state_heads(checkpoint: Checkpoint, n_head: int) -> Checkpoint:
     """
     config, where = checkpoint.config, checkpoint.raw.where
     if config.n_head not in (None, n_head):
-        said = "says" if "n_head" in config.stated_in else "by default means"
+        stated = config.stated_in
+        said = "says" if "n_head" in stated else "by default means"
+        place = stated["n_head" if "n_head" in stated else "document"]
         raise UsageError(
-            f"{where}: n_head {n_head} was asked for, but {checkpoint.hparams_from} {said} "
-            f"{config.n_head}"
+            f"{where}: n_head {n_head} was asked for, but {place} {said} {config.n_head}"
         )
     if n_head < 1 or config.n_embd % n_head:
         raise UsageError(f"{where}: n_head {n_head} does not divide n_embd {config.n_embd}")
@@ -129,7 +130,7 @@ def settle_config(checkpoint: Checkpoint, *, look: bool = True) -> Checkpoint:
     elif config.document is not None and tied != config.document.get(TIED, True):
         head = "the output goes through wte" if tied else "the head differs from wte"
         said = json.dumps(config.document.get(TIED, True))
-        place = config.stated_in.get(TIED, f"{_document_place(config)}, by default,")
+        place = config.stated_in.get(TIED, f"{config.stated_in['document']}, by default,")
         notes.append(f"{place} says {TIED} {said}, but {head}: it becomes {json.dumps(tied)}")
         config = replace(
             config,
@@ -153,16 +154,11 @@ def _note_loading(config: Config) -> list[str]:
     classes = document.get("architectures") or []
     if isinstance(classes, list) and not {*map(str, classes)} <= _CLASSES:
         stated.append("architectures")
-    place = _document_place(config) if stated else ""
     return [
-        f"{place} states {key} {clip(json.dumps(document[key]))}: whoever goes by that may compute "
-        "otherwise"
+        f"{config.stated_in['document']} states {key} {clip(json.dumps(document[key]))}: "
+        "whoever goes by that may compute otherwise"
         for key in stated
     ]
-
-
-def _document_place(config: Config) -> str:
-    return config.stated_in["n_embd"]
 
 
 def _change(config: Config, n_head: int) -> Config:

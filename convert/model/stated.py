@@ -132,6 +132,7 @@ def _read_one(raw: RawConfig, family: Family) -> Stated:
     implied |= assumed
     sizes |= assumed
     known = [*sizes, *behaviour, *implied, *(["dtype"] if dtype else [])]
+    known += ["document"] if is_document else []
     return Stated(
         sizes=sizes,
         behaviour=behaviour,
@@ -160,7 +161,7 @@ def _join(first: Stated, second: Stated) -> Stated:
         for key in first.document.keys() & second.document.keys() - {*DTYPES, "architectures"}:
             one, other = first.document[key], second.document[key]
             if one != other:
-                place, where = first.places["n_embd"], second.places["n_embd"]
+                place, where = first.places["document"], second.places["document"]
                 _refuse_pair(
                     f"{place}: {quote(key)} is {clip(repr(one))}",
                     f"{where}: {quote(key)} is {clip(repr(other))}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -141,6 +142,23 @@ def test_what_loads_other_code_or_numbers_is_a_note(tmp_path: Path) -> None:
     notes = gpt2_convert.convert(source, tmp_path / "out.npz").notes
     for key in ("auto_map", "quantization_config", "architectures"):
         assert any(f"states {key} " in note for note in notes)
+
+
+def test_what_is_said_of_config_json_names_it_where_another_file_has_the_sizes(
+    tmp_path: Path,
+) -> None:
+    source = bundles.write_gpt2(tmp_path / "tf")
+    more = {"auto_map": {"AutoModel": "own.Model"}, "tie_word_embeddings": False}
+    config = source / "config.json"
+    config.write_text(json.dumps({**CONFIG, **more}))
+    with gpt2_convert.open(source) as checkpoint:
+        assert checkpoint.hparams_from == str(source / "hparams.json")
+        notes = checkpoint.notes
+    for said in ("states auto_map ", "says tie_word_embeddings false, "):
+        assert any(note.startswith(f"{config} {said}") for note in notes)
+    config.write_text(json.dumps({**CONFIG, "own": "x" * 70_000}))
+    with pytest.raises(UnsupportedError, match=f"^{re.escape(str(config))}: takes 70,"):
+        gpt2_convert.convert(source, tmp_path / "out.npz")
 
 
 def test_two_documents_of_a_folder_have_to_agree_in_every_field(tmp_path: Path) -> None:
