@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from support import contracts
+from support.contracts import contents, contents_of, open_descriptors
 from support.tf_writers import load, save
+
+from gpt2_convert.formats.opening import open_raw
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,3 +42,18 @@ class BundleContract(contracts.ChecksumContract):
             "complex128": np.array([[1 + 2j, np.nan]], np.complex128),
             "a name/with: spaces 'and' \u00e4": np.arange(3.0),
         }
+
+
+class EngineContract(contracts.ReaderContract):
+    """The promises of what TensorFlow opens in a process of its own."""
+
+    def test_closing_gives_the_descriptors_back(self, folder: Path) -> None:
+        """None is taken: the files are open in the other process, which others use."""
+        path = self.write(folder, self.small())
+        assert contents(path) == contents_of(self.small())
+        before = open_descriptors()
+        raw = open_raw(path)
+        assert open_descriptors() == before
+        raw.close()
+        assert open_descriptors() == before
+        raw.close()

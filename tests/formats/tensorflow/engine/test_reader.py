@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from support import bundles, contracts
-from support.contracts import contents, contents_of, open_descriptors
-from support.tf_contracts import BundleContract
+from support.contracts import contents_of, open_descriptors
+from support.tf_contracts import BundleContract, EngineContract
 from support.tf_v1 import save_v1
 
 from gpt2_convert import ChecksumError, FormatError, Gpt2ConvertError, UnsupportedError, UsageError
@@ -37,24 +37,13 @@ INSTALL = "TensorFlow is not installed: pip install 'gpt2-convert[tensorflow]'"
 # What every reader promises.
 
 
-class TestWitness(BundleContract):
+class TestWitness(EngineContract, BundleContract):
     """The promises of the native reader, kept by TensorFlow in its place."""
 
     @pytest.fixture(autouse=True)
     def read_by_tensorflow(self, started: None, monkeypatch: pytest.MonkeyPatch) -> None:
         reader = replace(READERS["tensorflow"], open=tf_engine.open_through_tensorflow)
         monkeypatch.setitem(READERS, "tensorflow", reader)
-
-    def test_closing_gives_the_descriptors_back(self, folder: Path) -> None:
-        """None is taken: the files are open in the other process, which others use."""
-        path = self.write(folder, self.small())
-        assert contents(path) == contents_of(self.small())
-        before = open_descriptors()
-        raw = open_raw(path)
-        assert open_descriptors() == before
-        raw.close()
-        assert open_descriptors() == before
-        raw.close()
 
     def test_all_chunks_of_a_damaged_tensor_come_before_the_error(self, folder: Path) -> None:
         """None comes: TensorFlow compares the checksum before it gives anything."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from support import bundles, contracts
-from support.contracts import contents, contents_of, open_descriptors
+from support.contracts import contents, contents_of
+from support.tf_contracts import EngineContract
 from support.tf_v1 import save_v1, save_v1_as_a_trainer, saved_slices
 from support.tf_writers import load
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("started")
 
 
-class TestV1(contracts.ReaderContract):
+class TestV1(EngineContract, contracts.ReaderContract):
     """V1, handed over by the native reader."""
 
     format = "tensorflow"
@@ -49,17 +50,6 @@ class TestV1(contracts.ReaderContract):
             for name, array in super().arrays().items()
             if array.dtype.name not in ("float16", "uint16", "uint32", "uint64")
         }
-
-    def test_closing_gives_the_descriptors_back(self, folder: Path) -> None:
-        """None is taken: the files are open in the other process, which others use."""
-        path = self.write(folder, self.small())
-        assert contents(path) == contents_of(self.small())
-        before = open_descriptors()
-        raw = open_raw(path)
-        assert open_descriptors() == before
-        raw.close()
-        assert open_descriptors() == before
-        raw.close()
 
 
 @pytest.mark.parametrize("sharded", [False, True])
