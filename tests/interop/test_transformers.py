@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from support import bundles
 
 import gpt2_convert
 from gpt2_convert.model.schema import load_family
@@ -151,34 +149,26 @@ def test_the_fields_that_change_the_output_have_transformers_defaults() -> None:
         assert family.aliases[alias] == sizes[key]
 
 
-def test_a_whole_tokenizer_survives(shared_data: Path, tmp_path: Path) -> None:
+def test_a_whole_tokenizer_survives(openai_folder: Path, tmp_path: Path) -> None:
     from transformers import AutoTokenizer, GPT2TokenizerFast
 
-    source = bundles.write_gpt2(tmp_path / "124M")
-    for name in ("encoder.json", "vocab.bpe"):
-        shutil.copy(shared_data / "openai-124M-index" / name, source)
-    gpt2_convert.convert(source, tmp_path / "hf", to="hf")
-    tokenizer = GPT2TokenizerFast.from_pretrained(tmp_path / "hf")
+    tokenizer = GPT2TokenizerFast.from_pretrained(openai_folder)
     tokenizer.add_special_tokens({"pad_token": "<pad>"})
-    tokenizer.save_pretrained(tmp_path / "hf")
-    assert (tmp_path / "hf" / "tokenizer.json").is_file()
+    tokenizer.save_pretrained(openai_folder)
+    assert (openai_folder / "tokenizer.json").is_file()
     for name in ("vocab.json", "merges.txt"):
-        (tmp_path / "hf" / name).unlink(missing_ok=True)  # tokenizer.json has both
-    gpt2_convert.convert(tmp_path / "hf", tmp_path / "again", to="hf")
+        (openai_folder / name).unlink(missing_ok=True)  # tokenizer.json has both
+    gpt2_convert.convert(openai_folder, tmp_path / "again", to="hf")
     again = AutoTokenizer.from_pretrained(tmp_path / "again")
     assert again("Hello world")["input_ids"] == [15496, 995]
     assert again("<pad>")["input_ids"] == [50257]
     assert again.pad_token_id == 50257
 
 
-def test_openai_s_tokenizer_is_loaded_too(shared_data: Path, tmp_path: Path) -> None:
+def test_openai_s_tokenizer_is_loaded_too(openai_folder: Path) -> None:
     from transformers import GPT2TokenizerFast
 
-    source = bundles.write_gpt2(tmp_path / "124M")
-    for name in ("encoder.json", "vocab.bpe"):
-        shutil.copy(shared_data / "openai-124M-index" / name, source)
-    gpt2_convert.convert(source, tmp_path / "hf", to="hf")
-    tokenizer = GPT2TokenizerFast.from_pretrained(tmp_path / "hf")
+    tokenizer = GPT2TokenizerFast.from_pretrained(openai_folder)
     # The first of these is in the paper's own examples of the vocabulary.
     assert tokenizer("Hello world")["input_ids"] == [15496, 995]
     assert tokenizer.decode([15496, 995]) == "Hello world"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -145,14 +144,10 @@ def test_the_tokenizer_of_the_target_gives_the_ids_of_the_source_s(
         assert second(text)["input_ids"] == ids
 
 
-def test_openai_s_tokenizer_is_known_by_its_ids(shared_data: Path, tmp_path: Path) -> None:
+def test_openai_s_tokenizer_is_known_by_its_ids(openai_folder: Path) -> None:
     from transformers import AutoTokenizer
 
-    source = bundles.write_gpt2(tmp_path / "124M")
-    for name in ("encoder.json", "vocab.bpe"):
-        shutil.copy(shared_data / "openai-124M-index" / name, source)
-    gpt2_convert.convert(source, tmp_path / "hf", to="hf")
-    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "hf")
+    tokenizer = AutoTokenizer.from_pretrained(openai_folder)
     assert tokenizer("Not all heroes wear capes.")["input_ids"] == [
         3673, 477, 10281, 5806, 1451, 274, 13,
     ]  # fmt: skip
