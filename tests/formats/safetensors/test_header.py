@@ -168,6 +168,14 @@ NEARLY_ENTRIES = st.fixed_dictionaries(
 )
 
 
+def assert_refused_or_as_the_library_reads(path: Path) -> None:
+    try:
+        found = read(path)
+    except gpt2_convert.Gpt2ConvertError:
+        return
+    assert found == {name: array.tobytes() for name, array in load_file(path).items()}
+
+
 @settings(max_examples=150)
 @given(
     header=st.dictionaries(st.sampled_from(["a", "b", "__metadata__"]), NEARLY_ENTRIES | HEADERS),
@@ -185,11 +193,7 @@ def test_no_header_is_believed_that_the_library_refuses(
         content[damage[0] % len(content)] = damage[1]
     path = tmp_path_factory.getbasetemp() / "property.safetensors"
     path.write_bytes(content)
-    try:
-        found = read(path)
-    except gpt2_convert.Gpt2ConvertError:
-        return
-    assert found == {name: array.tobytes() for name, array in load_file(path).items()}
+    assert_refused_or_as_the_library_reads(path)
 
 
 @settings(max_examples=150)
@@ -206,8 +210,4 @@ def test_one_changed_byte_of_a_header_is_never_believed_alone(
     header_end = 8 + struct.unpack("<Q", content[:8])[0]
     content[damage[0] % header_end] = damage[1]
     path.write_bytes(content)
-    try:
-        found = read(path)
-    except gpt2_convert.Gpt2ConvertError:
-        return
-    assert found == {name: array.tobytes() for name, array in load_file(path).items()}
+    assert_refused_or_as_the_library_reads(path)

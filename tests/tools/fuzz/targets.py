@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import cramjam
 import numpy as np
 from support import bundles, raws
+from support.corpus.safetensors import encode as encode_safetensors
 
 from gpt2_convert import Gpt2ConvertError
 from gpt2_convert.formats.opening import open_raw
@@ -215,19 +216,6 @@ def write_safetensors(data: bytes, folder: Path) -> Path:
     path = folder / "x.safetensors.index.json"
     path.write_bytes(first)
     return path
-
-
-def encode_safetensors(arrays: dict[str, raws.Array], **metadata: str) -> bytes:
-    """The layout by its description: length, header, data."""
-    header: dict[str, object] = {"__metadata__": metadata} if metadata else {}
-    data = b""
-    for name, array in arrays.items():
-        end = len(data) + array.nbytes
-        offsets = [len(data), end]
-        header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": offsets}
-        data += array.tobytes()
-    text = json.dumps(header).encode()
-    return len(text).to_bytes(8, "little") + text + data
 
 
 def safetensors_seeds(folder: Path) -> Iterable[bytes]:
