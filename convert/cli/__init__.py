@@ -32,7 +32,7 @@ def main() -> NoReturn:
 
 def _run() -> int:
     try:
-        from .commands import run
+        from .program import run
 
         return run(sys.argv[1:])
     except KeyboardInterrupt:

@@ -205,7 +205,7 @@ def test_ignored_signal_stays_ignored(number: int, tiny: Path, place: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "module", ["gpt2_convert.cli.commands", "click", "numpy", "gpt2_convert.reports.text"]
+    "module", ["gpt2_convert.cli.program", "click", "numpy", "gpt2_convert.reports.text"]
 )
 def test_ctrl_c_while_modules_are_imported_is_one_line(
     module: str, tiny: Path, place: Path

@@ -13,7 +13,7 @@ from support import bundles
 from support.documents import validator
 
 import gpt2_convert
-from gpt2_convert.cli.commands import run
+from gpt2_convert.cli.program import run
 from gpt2_convert.formats.readers import READERS
 from gpt2_convert.formats.writers import WRITERS
 

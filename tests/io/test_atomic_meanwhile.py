@@ -13,7 +13,7 @@ from support.archives import OLD, assert_complete, spoil
 from support.mishaps import at
 
 import gpt2_convert
-from gpt2_convert.cli.commands import run
+from gpt2_convert.cli.program import run
 from gpt2_convert.formats.writers import WRITERS
 from gpt2_convert.io import atomic
 

@@ -17,7 +17,7 @@ from support.console import PATIENCE
 from support.documents import validator
 from support.tf_v1 import save_v1_as_a_trainer
 
-from gpt2_convert.cli.commands import run
+from gpt2_convert.cli.program import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
