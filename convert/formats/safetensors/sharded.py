@@ -61,20 +61,29 @@ def read_index(path: Path) -> dict[str, str]:
             raise explain_file(file) or FormatError(f"{path}: a JSON object expected")
     finally:
         file.close()
-    weight_map = parse_object(text, str(path)).get("weight_map")
+    return parse_index(text, str(path))
+
+
+def parse_index(text: bytes, place: str) -> dict[str, str]:
+    """Return the file name of the shard of each tensor; ``place`` is where the index is.
+
+    Raises:
+        FormatError: it is no such index, or names a shard that is not a plain file name.
+    """
+    weight_map = parse_object(text, place).get("weight_map")
     if not isinstance(weight_map, dict):
         raise FormatError(
-            f"{path}: weight_map: an object expected, found {describe(weight_map)}; "
+            f"{place}: weight_map: an object expected, found {describe(weight_map)}; "
             "fetch the index again"
         )
     for name, shard in weight_map.items():
         if not _is_plain_name(shard):
             raise FormatError(
-                f"{path}: {describe(name)}: the name of a file beside the index expected, found "
+                f"{place}: {describe(name)}: the name of a file beside the index expected, found "
                 f"{describe(shard)}; nothing else is opened"
             )
     if len(set(weight_map.values())) > MAX_SHARDS:
-        raise FormatError(f"{path}: names more than {MAX_SHARDS:,} shards")
+        raise FormatError(f"{place}: names more than {MAX_SHARDS:,} shards")
     return weight_map
 
 
