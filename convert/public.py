@@ -24,6 +24,7 @@ from .checkpoint.params import ModelParams as ModelParams
 from .checkpoint.raw import FileInfo as FileInfo
 from .errors import CastError as CastError
 from .errors import ChecksumError as ChecksumError
+from .errors import FetchError as FetchError
 from .errors import FormatError as FormatError
 from .errors import Gpt2ConvertError as Gpt2ConvertError
 from .errors import SchemaError as SchemaError
