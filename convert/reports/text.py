@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..errors import spell_keyword
 from ..quoting import clip, quote_some
+from .fetch import Proof
 from .layout import Part, draw_tree, tabulate, tabulate_statistics
 
 if TYPE_CHECKING:
@@ -24,12 +25,22 @@ if TYPE_CHECKING:
     from ..tensors.casting import CastLoss
     from .conversion import ConversionReport, LeftFile
     from .digest import DigestReport
+    from .fetch import FetchReport
     from .inspection import InspectionReport
     from .summary import Totals
     from .verification import Finding, VerificationReport
 
 MOST_FINDINGS: Final = 20
 """Findings written as text; the JSON document has them all."""
+
+
+_PROOFS: Final = {
+    Proof.PUBLISHED: "the SHA-256 is the published one",
+    Proof.STATED: "the hash is the one that the Hub states for the commit",
+    Proof.CHECKSUMS: "every tensor matches its checksum",
+    Proof.CONTENTS: "sound, and what the tensors say",
+    Proof.SIZE: "by the size alone",
+}
 
 
 class Sink(Protocol):
@@ -226,6 +237,31 @@ def write_check(out: Sink, report: DigestReport, spell: Spell = spell_keyword) -
         return
     out.line(("different", "bold red"), f"  {side} and the listing")
     write_findings(out, report.findings, spell)
+
+
+def write_fetch(out: Sink, report: FetchReport, seconds: float) -> None:
+    """Write which files are there, where they are from, and what proves them."""
+    at = f" at {report.commit}" if report.commit else ""
+    out.line((report.folder, "bold"), f"  from {report.address}{at}")
+    width = max(len(file.name) for file in report.files)
+    for file in report.files:
+        name = f"{file.name:<{width}}"
+        what = "fetched" if file.fetched else "there"
+        out.line(f"  {what:<9} ", name, f"  {file.nbytes:,} bytes, {file.sha256}")
+    for proof, words in _PROOFS.items():
+        names = [file.name for file in report.files if file.proof is proof]
+        if names:
+            which = "all files" if len(names) == len(report.files) else quote_some(names)
+            out.line("  ", ("proven", "green"), f"    {which}: {words}")
+    if names := [file.name for file in report.unproven]:
+        why = "the origin is not proven, since no SHA-256 is published, of"
+        out.line("  ", ("note", "yellow"), f"      {why} {quote_some(names)}")
+    _write_notes(out, report.notes)
+    out.line("  ", _describe_totals(report.totals))
+    rate = report.fetched_nbytes / max(seconds, 1e-3) / 1e6
+    out.line(
+        f"  {report.fetched_nbytes:,} bytes fetched and proven in {seconds:.1f} s, {rate:,.0f} MB/s"
+    )
 
 
 def _write_dropped(out: Sink, dropped: Iterable[Dropped], notes: Iterable[str]) -> None:
