@@ -9,6 +9,8 @@ from importlib.metadata import entry_points, requires
 from importlib.resources import files
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
@@ -25,7 +27,7 @@ def test_every_folder_with_code_is_a_listed_package() -> None:
 
 
 def test_data_files_ship() -> None:
-    for name in ("gpt2.toml", "report.schema.json", "inspect.schema.json"):
+    for name in ("gpt2.toml", "published.toml", "report.schema.json", "inspect.schema.json"):
         assert files("gpt2_convert.schemas").joinpath(name).is_file()
     assert files("gpt2_convert").joinpath("py.typed").is_file()
 
@@ -35,12 +37,13 @@ def test_the_program_is_installed() -> None:
     assert script.value == "gpt2_convert.cli:main"
 
 
-def test_tensorflow_is_an_extra_and_nothing_else_needs_it() -> None:
+@pytest.mark.parametrize(("extra", "package"), [("tensorflow", "tensorflow"), ("fetch", "urllib3")])
+def test_what_few_need_is_an_extra_and_nothing_else_needs_it(extra: str, package: str) -> None:
     needed = [line for line in requires("gpt2-convert") or [] if "extra ==" not in line]
-    assert not any("tensorflow" in line for line in needed)
-    extras = [line for line in requires("gpt2-convert") or [] if "extra ==" in line]
-    assert all("tensorflow" in line for line in extras)
+    assert not any(line.startswith(package) for line in needed)
+    extras = list(PROJECT["project"]["optional-dependencies"][extra])
     assert extras
+    assert all(line.startswith(package) for line in extras)
 
 
 def test_a_conversion_imports_neither_tensorflow_nor_torch(tiny: Path, tmp_path: Path) -> None:
