@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .api.convert import convert as convert
 from .api.digest import digest as digest
+from .api.fetch import fetch as fetch
 from .api.inspect import inspect as inspect
 from .api.open import open as open  # noqa: A004 - gpt2_convert.open, as gzip.open
 from .api.picogpt import load_gpt2_params_from_tf_ckpt as load_gpt2_params_from_tf_ckpt
@@ -38,6 +39,9 @@ from .progress import Progress as Progress
 from .reports.conversion import ConversionReport as ConversionReport
 from .reports.digest import DigestReport as DigestReport
 from .reports.digest import TensorDigest as TensorDigest
+from .reports.fetch import FetchedFile as FetchedFile
+from .reports.fetch import FetchReport as FetchReport
+from .reports.fetch import Proof as Proof
 from .reports.inspection import InspectionReport as InspectionReport
 from .reports.verification import Finding as Finding
 from .reports.verification import Kind as Kind

@@ -21,6 +21,9 @@ from gpt2_convert import (
     ConversionReport,
     DigestReport,
     DType,
+    FetchedFile,
+    FetchError,
+    FetchReport,
     Finding,
     FormatError,
     Gpt2ConvertError,
@@ -31,6 +34,7 @@ from gpt2_convert import (
     LinearParams,
     MLPParams,
     ModelParams,
+    Proof,
     SchemaError,
     SourceNotFoundError,
     TargetError,
@@ -173,6 +177,17 @@ def inspects_and_digests() -> None:
     assert_type(report.sha256, str)
 
 
+def fetches() -> None:
+    report = gpt2_convert.fetch(
+        "124M", SOURCE, mirror="https://example.org/models", force=True, progress=watcher
+    )
+    assert_type(report, FetchReport)
+    assert_type(report.files, tuple[FetchedFile, ...])
+    assert_type(report.files[0].proof is Proof.PUBLISHED, bool)
+    assert_type(report.commit, str | None)
+    assert_type(report.as_json(), dict[str, Any])
+
+
 def loads_as_picogpt_does() -> None:
     params = gpt2_convert.load_gpt2_params_from_tf_ckpt("model.ckpt", {"n_layer": 12}, scope="a")
     assert_type(params, dict[str, Any])
@@ -191,10 +206,11 @@ def fails() -> str:
     missing: type[FileNotFoundError] = SourceNotFoundError
     exists: type[FileExistsError] = TargetExistsError
     system: tuple[type[OSError], ...] = (UnreadableError, TargetError)
+    network: type[ConnectionError] = FetchError
     values: tuple[type[ValueError], ...] = (
         UsageError, FormatError, ChecksumError, UnsupportedError, CastError, SchemaError,
     )  # fmt: skip
-    return f"{missing} {exists} {system} {values}"
+    return f"{missing} {exists} {system} {network} {values}"
 
 
 def mistakes(checkpoint: Checkpoint, params: ModelParams, report: ConversionReport) -> None:
