@@ -36,5 +36,6 @@ MODULES: Final = {
     "verify": "verify",
     "inspect": "inspect",
     "digest": "digest",
+    "fetch": "fetch",
 }
 """The module of each command, in the order of the help."""
