@@ -177,6 +177,9 @@ def inspects_and_digests() -> None:
 def loads_as_picogpt_does() -> None:
     params = gpt2_convert.load_gpt2_params_from_tf_ckpt("model.ckpt", {"n_layer": 12}, scope="a")
     assert_type(params, dict[str, Any])
+    found = gpt2_convert.load_encoder_hparams_and_params("124M", "models")
+    assert_type(found, tuple[Encoder, dict[str, Any], dict[str, Any]])
+    assert_type(gpt2_convert.shape_tree(params), Any)
 
 
 def encodes() -> None:
@@ -226,6 +229,7 @@ def mistakes(checkpoint: Checkpoint, params: ModelParams, report: ConversionRepo
     gpt2_convert.digest("a", engine="jax")  # type: ignore[arg-type]
     gpt2_convert.digest("a", progress=len)  # type: ignore[arg-type]
     gpt2_convert.load_gpt2_params_from_tf_ckpt("a")  # type: ignore[call-arg]
+    gpt2_convert.load_encoder_hparams_and_params("124M")  # type: ignore[call-arg]
     gpt2_convert.load_encoder("a").encode(b"a")  # type: ignore[arg-type]
     gpt2_convert.load_encoder("a").encode("a", True)  # type: ignore[call-arg]
     gpt2_convert.load_encoder("a").decode("a")  # type: ignore[arg-type]
