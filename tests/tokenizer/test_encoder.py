@@ -6,11 +6,12 @@ import copy
 import json
 import pickle
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.tokenizer_files import END, TEXTS, alphabet, load_tiktoken, train, write_pair
@@ -18,6 +19,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from gpt2_convert.api.encoder import load_encoder
 from gpt2_convert.errors import FormatError, UnsupportedError, UsageError
+from gpt2_convert.tokenizer.byte_level import SPELLED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +36,8 @@ ANY_TEXT = st.text() | st.lists(
 ).map("".join)  # fmt: skip
 """Texts of any characters, and of those that OpenAI's pattern tells apart."""
 STRINGS, EXAMPLES = 200, 100
+PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+"""What is a word, in OpenAI's src/encoder.py."""
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +149,36 @@ def test_a_trained_model_s_texts_have_the_ids_that_stand_beside_it(shared_data: 
 
 
 # Any other.
+
+
+def merge(word: str, ranks: dict[tuple[str, str], int]) -> list[str]:
+    """Return the tokens of a word, by the definition of byte pair encoding and as slowly."""
+    parts = list(word)
+    while known := [pair for pair in pairwise(parts) if pair in ranks]:
+        first, second = min(known, key=ranks.__getitem__)
+        merged: list[str] = []
+        for part in parts:
+            if merged and (merged[-1], part) == (first, second):
+                merged[-1:] = [first + second]
+            else:
+                merged.append(part)
+        parts = merged
+    return parts
+
+
+@settings(deadline=None)
+@given(text=ANY_TEXT | st.text("aelnorstw <|>'", max_size=60))
+def test_merges_apply_by_their_rank_within_the_words_of_openai_s_pattern(
+    trained: Encoder, text: str
+) -> None:
+    vocabulary, merges = train()
+    ranks = {pair: rank for rank, pair in enumerate(merges)}
+    expected = [
+        vocabulary[token]
+        for word in regex.findall(PATTERN, text)
+        for token in merge("".join(SPELLED[byte] for byte in word.encode()), ranks)
+    ]
+    assert trained.encode(text) == expected
 
 
 @settings(deadline=None)
