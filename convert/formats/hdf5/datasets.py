@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from ...errors import FormatError, UnsupportedError
 from ...quoting import clip
 from ...tensors.dtype import DType, numpy_dtype
-from ..limits import check_rank
+from ..limits import check_expansion, check_rank
 from .filters import DEFLATE, FLETCHER32, MAX_RATIO, SHUFFLE
 from .layout import NOWHERE, Chunked, Compact, Contiguous, Dataset, columns, split_axis
 
@@ -43,8 +43,7 @@ class Describer:
         """Expect a file of ``size`` bytes; ``base`` is where it begins within the one on disk."""
         self._size = size
         self._base = base
-        self._chunks = 0
-        self._compact = 0
+        self._chunks = self._compact = self._inflated = self._deflated = 0
 
     def describe(self, dataset: Any, name: str, place: str) -> Dataset:  # noqa: ANN401
         """Return what the library says of ``dataset``; ``place`` names it in errors.
@@ -65,6 +64,15 @@ class Describer:
         nbytes = math.prod(shape) * numpy_dtype(dtype).itemsize
         storage = self._find(dataset, shape, dtype, nbytes, place)
         return Dataset(name, shape, dtype, nbytes, storage)
+
+    def finish(self, where: str) -> None:
+        """Refuse the file, which is ``where``, if all that is deflated in it cannot be weights.
+
+        Raises:
+            UnsupportedError: it is too small for them.
+        """
+        # Chunks may share their bytes, and need not be as small as they seem.
+        check_expansion(self._inflated, min(self._deflated, self._size), where)
 
     def _find(
         self,
@@ -152,8 +160,11 @@ class Describer:
                 f"{place}: {count:,} chunks of {list(box)} cannot be read in order within "
                 f"{MAX_BAND:,} bytes, or are too many; h5repack -l CONTI makes the file contiguous"
             )
-        table = _look_up(dataset, counts, box, self._base, place)
-        return Chunked(box, filters, width, band, *table)
+        offsets, sizes, masks = _look_up(dataset, counts, box, self._base, place)
+        if DEFLATE in filters:
+            self._inflated += math.prod(shape) * itemsize
+            self._deflated += sum(sizes)
+        return Chunked(box, filters, width, band, offsets, sizes, masks)
 
 
 def _elements_at_once(counts: list[int], box: tuple[int, ...]) -> int:

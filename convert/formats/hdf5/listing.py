@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import FormatError, Gpt2ConvertError, UnsupportedError
 from ...quoting import quote
-from ..limits import check_count
+from ..limits import Listing
 from ..provenance import FIELDS, MAX_ATTRIBUTE
 from .confined import confine
 from .datasets import Describer
@@ -37,9 +37,6 @@ MAX_OBJECTS: Final = 8_000
 what a GPT-2 of 48 layers has with the moments of its optimizer."""
 _MAX_DEPTH: Final = 32
 """Groups within groups: a GPT-2 needs four."""
-_MAX_NAMES: Final = 16 << 20
-"""Bytes of all paths together: 400 for each of as many tensors as there may be. A path repeats the
-names of the groups above it, so the file need not be as long."""
 
 
 def list_file(source: SourceFile, base: int) -> tuple[list[Dataset], dict[str, bytes | None]]:
@@ -67,22 +64,23 @@ def list_file(source: SourceFile, base: int) -> tuple[list[Dataset], dict[str, b
 def _list(source: SourceFile, base: int) -> Iterator[bytes]:
     """Yield a message for each dataset, and one of the attributes; an empty one for a group."""
     file = HDF5File(source, base)
-    yield from _Walk(file).messages()
+    yield from _Walk(file, Listing(str(source.path))).messages()
     yield encode_attributes(_read_attributes(file))
 
 
 @dataclass(slots=True)
 class _Walk:
-    """A walk and what was seen on it: groups count as well, since each costs as much as a dataset.
+    """A walk and what was seen on it.
 
-    ``datasets`` are the numbers of those that were told, by their addresses.
+    Each link counts in ``listing``, and with all of its path: that repeats the names of the groups
+    above it, so the file need not be as long. ``groups`` are the addresses of those that were
+    entered, and ``datasets`` the numbers of those that were told, by their addresses.
     """
 
     file: HDF5File
+    listing: Listing
     groups: set[int] = field(default_factory=set)
     datasets: dict[int, int] = field(default_factory=dict)
-    links: int = 0
-    names: int = 0
 
     def messages(self) -> Iterator[bytes]:
         """Yield a message for each dataset and an empty one for each group, depth first."""
@@ -122,6 +120,7 @@ class _Walk:
                 else:
                     raise UnsupportedError(f"{place}: neither a group nor a dataset")
             yield message
+        describer.finish(str(self.file.source.path))
 
     def _enter(self, address: int, place: str, path: bytes) -> None:
         if address in self.groups:
@@ -149,7 +148,7 @@ class _Walk:
                 if name in names:
                     raise FormatError(f"{place}: two links are named {quote(name)}")
                 names.add(name)
-                self._count(below)
+                self.listing.add(below, 0)
             except Gpt2ConvertError as error:
                 errors.append(error)
                 return True
@@ -162,14 +161,6 @@ class _Walk:
         for error in errors:
             raise error
         return links
-
-    def _count(self, path: bytes) -> None:
-        where = str(self.file.source.path)
-        self.links += 1
-        self.names += len(path)
-        check_count(self.links, where)
-        if self.names > _MAX_NAMES:
-            raise UnsupportedError(f"{where}: more than {_MAX_NAMES:,} bytes of names")
 
 
 def _refuse_unless_hard(kind: int, place: str) -> None:

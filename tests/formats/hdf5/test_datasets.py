@@ -12,6 +12,7 @@ from h5py import h5d, h5p, h5s, h5t
 from support.hdf5_files import make, one, random, read_all
 
 import gpt2_convert
+from gpt2_convert.formats import limits
 from gpt2_convert.formats.hdf5 import datasets
 from gpt2_convert.formats.hdf5.reader import open_hdf5
 
@@ -81,6 +82,55 @@ def test_chunks_are_counted_in_all_datasets_together(
         assert len(raw.tensors) == 3
     monkeypatch.setattr(datasets, "MAX_CHUNKS", 17)
     with pytest.raises(gpt2_convert.UnsupportedError, match=r"'b': 9 chunks .* are too many"):
+        open_hdf5(path)
+
+
+def test_more_axes_than_there_may_be_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make(tmp_path / "m.h5", one("a", random((2, 1, 3))))
+    monkeypatch.setattr(limits, "MAX_RANK", 2)  # the library has as many as we
+    with pytest.raises(gpt2_convert.UnsupportedError, match="'a': 3 axes"):
+        open_hdf5(path)
+
+
+PACKED: dict[str, Any] = {"chunks": (10_000,), "compression": "gzip"}
+
+
+def test_what_is_deflated_may_not_grow_more_than_weights_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(file: h5py.File) -> None:
+        file.create_dataset("0", data=np.zeros(100_000, "f4"), **PACKED)
+
+    path = make(tmp_path / "m.h5", fill)
+    assert len(open_hdf5(path).tensors) == 1  # of so few bytes
+    monkeypatch.setattr(limits, "FREE_EXPANSION", 100_000)
+    with pytest.raises(gpt2_convert.UnsupportedError, match=r"m\.h5: 400,000 bytes of elements in"):
+        open_hdf5(path)
+    with h5py.File(path, "a") as file:  # zeros beside weights are nothing odd
+        file.create_dataset("w", data=random((20_000,)), **PACKED)
+    assert len(open_hdf5(path).tensors) == 2
+
+
+def test_chunks_have_no_more_bytes_together_than_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make(tmp_path / "m.h5", one("w", random((100_000,)), **PACKED), libver="earliest")
+    with h5py.File(path) as file:
+        chunks = [file["w"].id.get_chunk_info(number) for number in range(10)]
+    data = path.read_bytes()
+    for chunk in chunks:
+        # Of each entry of the B-tree: size, mask, offset, zero for the element, and address.
+        rest = struct.pack("<IQQQ", 0, chunk.chunk_offset[0], 0, chunk.byte_offset)
+        assert data.count(struct.pack("<I", chunk.size) + rest) == 1
+        reaching = struct.pack("<I", 2 * chunk.size) + rest  # into the next one, too
+        data = data.replace(struct.pack("<I", chunk.size) + rest, reaching)
+    path.write_bytes(data)
+    assert len(data) < 400_000
+    monkeypatch.setattr(limits, "FREE_EXPANSION", 100_000)
+    monkeypatch.setattr(limits, "MAX_EXPANSION", 1)
+    with pytest.raises(gpt2_convert.UnsupportedError, match="400,000 bytes of elements in"):
         open_hdf5(path)
 
 

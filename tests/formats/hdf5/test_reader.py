@@ -397,7 +397,7 @@ def test_long_names_of_groups_do_not_multiply(tmp_path: Path) -> None:
 
     path = make(tmp_path / "m.h5", fill)
     assert path.stat().st_size < 1_000_000
-    with pytest.raises(gpt2_convert.UnsupportedError, match="16,777,216 bytes of names"):
+    with pytest.raises(gpt2_convert.UnsupportedError, match="4,194,304 bytes of names"):
         open_hdf5(path)
 
 
