@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 FIRST_SECONDS: Final = 1.0
 """Of the processor, before there is anything to show for it."""
 STEP_SECONDS: Final = 0.0003
-"""More of them for each message, and for each 4 KiB of one: it takes a third of that."""
+"""More of them for each message, and for each KiB of one: it takes a third of that."""
 MAX_SECONDS: Final = 10
 """Whatever there is to show."""
 MAX_GROWTH: Final = 160 << 20
@@ -62,7 +62,8 @@ _ITS_OWN: Final = {
 }  # fmt: skip
 """Signals that mean the child. All others are sent to both processes, by a terminal for example,
 and it is for the parent to act upon them."""
-_STEP: Final = 4096
+_STEP: Final = 1024
+_BUFFER: Final = 4096
 _ENDED: Final = 3
 """The exit code of a child that has come to its end; what that was, the last frame says."""
 
@@ -76,7 +77,7 @@ def perform(
     """
     try:
         gc.freeze()  # what is garbage here is for the parent to finalize
-        answers = os.fdopen(writing, "wb", _STEP)
+        answers = os.fdopen(writing, "wb", _BUFFER)
         limited = False
         try:
             _detach({writing, *descriptors})

@@ -30,10 +30,13 @@ if TYPE_CHECKING:
 
 MAX_BAND: Final = 16 << 20
 """Bytes of the chunks that have to be at hand at once to read a dataset in order."""
-MAX_CHUNKS: Final = 1 << 19
+MAX_CHUNKS: Final = 1 << 17
+"""Chunks of a dataset; what h5py chooses by itself makes some thousands."""
+MAX_ALL_CHUNKS: Final = 1 << 19
 """Chunks of all datasets of a file: four times what h5py by itself makes of the largest GPT-2."""
 MAX_COMPACT: Final = 16 << 20
 """Bytes of all compact datasets of a file: four times those of the largest GPT-2."""
+_REMEDY: Final = "h5repack -l CONTI makes the file contiguous"
 
 
 class Describer:
@@ -155,10 +158,14 @@ class Describer:
             )
         band = itemsize * _elements_at_once(counts, box)
         self._chunks += count
-        if band > MAX_BAND or self._chunks > MAX_CHUNKS:
+        if band > MAX_BAND or count > MAX_CHUNKS:
             raise UnsupportedError(
                 f"{place}: {count:,} chunks of {list(box)} cannot be read in order within "
-                f"{MAX_BAND:,} bytes, or are too many; h5repack -l CONTI makes the file contiguous"
+                f"{MAX_BAND:,} bytes; {_REMEDY}"
+            )
+        if self._chunks > MAX_ALL_CHUNKS:
+            raise UnsupportedError(
+                f"{place}: more than {MAX_ALL_CHUNKS:,} chunks of all datasets together; {_REMEDY}"
             )
         offsets, sizes, masks = _look_up(dataset, counts, box, self._base, place)
         if DEFLATE in filters:
