@@ -134,6 +134,7 @@ def test_chunks_have_no_more_bytes_together_than_the_file(
         open_hdf5(path)
 
 
+@pytest.mark.slow
 def test_looking_up_chunks_takes_time_in_proportion(tmp_path: Path) -> None:
     # The library can look for one, too, in a time in proportion to how many there are: this many
     # took it minutes.
