@@ -24,6 +24,7 @@ from .checkpoint.params import ModelParams as ModelParams
 from .checkpoint.raw import FileInfo as FileInfo
 from .errors import CastError as CastError
 from .errors import ChecksumError as ChecksumError
+from .errors import ComputationError as ComputationError
 from .errors import FormatError as FormatError
 from .errors import Gpt2ConvertError as Gpt2ConvertError
 from .errors import SchemaError as SchemaError
@@ -33,6 +34,7 @@ from .errors import TargetExistsError as TargetExistsError
 from .errors import UnreadableError as UnreadableError
 from .errors import UnsupportedError as UnsupportedError
 from .errors import UsageError as UsageError
+from .inference.model import Model as Model
 from .progress import Progress as Progress
 from .reports.conversion import ConversionReport as ConversionReport
 from .reports.digest import DigestReport as DigestReport

@@ -19,6 +19,7 @@ ORDER = (
     "compare",
     "formats",
     "reports",
+    "inference",
     "model",
     "checkpoint",
     "tensors",
