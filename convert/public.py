@@ -9,6 +9,7 @@ from __future__ import annotations
 from .api.convert import convert as convert
 from .api.digest import digest as digest
 from .api.inspect import inspect as inspect
+from .api.load import load as load
 from .api.open import open as open  # noqa: A004 - gpt2_convert.open, as gzip.open
 from .api.picogpt import load_gpt2_params_from_tf_ckpt as load_gpt2_params_from_tf_ckpt
 from .api.verify import verify as verify

@@ -6,6 +6,7 @@ needed an error.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_type
 
@@ -18,6 +19,7 @@ from gpt2_convert import (
     CastError,
     Checkpoint,
     ChecksumError,
+    ComputationError,
     ConversionReport,
     DigestReport,
     DType,
@@ -30,6 +32,7 @@ from gpt2_convert import (
     LazyTensor,
     LinearParams,
     MLPParams,
+    Model,
     ModelParams,
     SchemaError,
     SourceNotFoundError,
@@ -173,6 +176,31 @@ def inspects_and_digests() -> None:
     assert_type(report.sha256, str)
 
 
+def loads_and_generates() -> None:
+    model = gpt2_convert.load(
+        SOURCE,
+        format="tensorflow",
+        step=1000,
+        scope="policy",
+        drop=["value_head/*"],
+        n_head=12,
+        dtype="float16",
+        allow_overflow=True,
+        engine="native",
+        progress=watcher,
+    )
+    assert_type(model, Model)
+    assert_type(model.params, ModelParams)
+    assert_type(model.config.n_ctx, int)
+    assert_type(model.logits([1, 2]), np.ndarray[tuple[Any, ...], np.dtype[np.float32]])
+    assert_type(model.logits(np.array([1, 2])).ndim, int)
+    ids = model.generate((1, 2), 3, temperature=0.8, top_k=40, top_p=0.9, seed=1)
+    assert_type(ids, Iterator[int])
+    assert_type(Model(model.params, model.config), Model)
+    number: type[ArithmeticError] = ComputationError
+    assert issubclass(number, Exception)
+
+
 def loads_as_picogpt_does() -> None:
     params = gpt2_convert.load_gpt2_params_from_tf_ckpt("model.ckpt", {"n_layer": 12}, scope="a")
     assert_type(params, dict[str, Any])
@@ -208,6 +236,9 @@ def mistakes(checkpoint: Checkpoint, params: ModelParams, report: ConversionRepo
     gpt2_convert.open("a", format="onnx")  # type: ignore[arg-type]
     gpt2_convert.open(b"a")  # type: ignore[arg-type]
     gpt2_convert.verify("a", "b", tolerance=1e-6)  # type: ignore[call-arg]
+    gpt2_convert.load("a", dtype="int8")  # type: ignore[arg-type]
+    gpt2_convert.load("a").logits("text")  # type: ignore[arg-type]
+    gpt2_convert.load("a").generate([1])  # type: ignore[call-arg]
     gpt2_convert.inspect("a", dtype="int8")  # type: ignore[arg-type]
     gpt2_convert.digest("a", engine="jax")  # type: ignore[arg-type]
     gpt2_convert.digest("a", progress=len)  # type: ignore[arg-type]
