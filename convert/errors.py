@@ -90,8 +90,13 @@ class Gpt2ConvertError(Exception):
         return self._told.advice
 
     def spell(self, spell: Spell) -> str:
-        """Return the message in that voice."""
-        return self._told.spell(spell)
+        """Return the message in that voice, with what was noted of its consequences."""
+        return "; ".join((self._told.spell(spell), *getattr(self, "__notes__", ())))
+
+    def replace(self, old: str, new: str) -> None:
+        """Have the message say ``new`` where it says ``old``."""
+        self._told = Problem(self._told.text.replace(old, new), self._told.advice)
+        self.args = (self.spell(spell_keyword),)
 
     def __reduce__(self) -> tuple[object, ...]:
         # An exception is pickled as a call of its class with args, the message alone. Where that

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..compare.checkpoints import compare
-from ..errors import Advice, UsageError
-from ..formats.companion_kinds import is_replaceable
+from ..errors import UsageError
 from ..formats.companions import copy_companion
 from ..formats.engines import NATIVE
 from ..formats.opening import find_engine, open_written
 from ..formats.writers import WRITERS
-from ..io.atomic import check_target, partial_file
-from ..io.atomic_folder import check_folder_target, partial_folder
 from ..io.source import check_path
 from ..model.adopt import adopt, drop_tied
 from ..progress import ignore_progress
@@ -27,10 +22,11 @@ from ..tensors.casting import CastLoss
 from .companions import check_companions, choose_companions, prove_companions
 from .digest import digest_tensors, list_digests
 from .source import build_source
+from .target import choose_format, partial_target
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from ..checkpoint.canonical import Checkpoint
     from ..formats.companions import Beside
@@ -82,16 +78,9 @@ def convert(
         Gpt2ConvertError: the source cannot be opened, as open() says, or read to its end. Whatever
             is raised, the target is as it was before.
     """
-    named_folder = os.fspath(target).endswith("/")
-    into = to or _format_of(os.fspath(target))
-    target = check_path(target, "target")
-    if into not in WRITERS:
-        raise UsageError(f"no such format: {into!r}; there are: {', '.join(WRITERS)}")
+    into = choose_format(target, to, compress)
     writer = WRITERS[into]
-    if named_folder and not writer.folder_of:
-        raise UsageError(f"{target}/: names a folder, and {into} is one file")
-    if compress is not None and compress not in writer.compressed:
-        raise UsageError(f"{writer.title} cannot be compressed with {compress!r} here")
+    target = check_path(target, "target")
     origin = build_source(
         source,
         format=format,
@@ -116,10 +105,11 @@ def convert(
         written = Side(os.fspath(target), into)
         verification = None
         hashes: dict[str, str] | None = None
-        names = writer.folder_of | {each.name for each in beside.companions}
-        with _partial_target(target, writer, checkpoint, names, force=force) as partial:
+        n_vocab = checkpoint.config.n_vocab
+        nbytes = 0 if compress else totals.nbytes  # how small it will be compressed nobody knows
+        with partial_target(target, writer, checkpoint, beside, nbytes, force=force) as made:
+            partial = made.path
             _write(checkpoint, partial, writer, compress, totals.nbytes, watch)
-            n_vocab = checkpoint.config.n_vocab
             copied = tuple(copy_companion(each, partial, n_vocab) for each in beside.companions)
             if verify:
                 hashes = {} if digest else None
@@ -139,49 +129,13 @@ def convert(
             totals=totals,
             mapped=tuple((tensor.source_name, name) for name, tensor in checkpoint.items()),
             dropped=checkpoint.dropped,
-            notes=(*checkpoint.notes, *notes),
+            notes=(*checkpoint.notes, *notes, *made.left),
             verification=verification,
             digests=None if hashes is None else list_digests(written, checkpoint, hashes),
             engine=checkpoint.raw.engine,
             companions=copied,
             left=beside.left,
         )
-
-
-def _format_of(target: str) -> str:
-    """Return the format that the end of a target's name asks for."""
-    for name, writer in WRITERS.items():
-        if target.lower().endswith(writer.suffixes) or (writer.folder_of and os.path.isdir(target)):
-            return name
-    known = ", ".join(f"{writer.suffixes[0]!r} ({name})" for name, writer in WRITERS.items())
-    raise UsageError(
-        f"{target}: which format? its name ends with none of {known}",
-        Advice("say it with {}", "to"),
-    )
-
-
-def _partial_target(
-    target: Path, writer: Writer, checkpoint: Checkpoint, names: Collection[str], *, force: bool
-) -> AbstractContextManager[Path]:
-    """Return the context that gives the target its name at the end, if it may be written.
-
-    ``names`` are what it will hold where it is a folder.
-    """
-    sources = [Path(file.path) for file in checkpoint.raw.files if file.nbytes is not None]
-    if writer.folder_of:
-
-        def replaceable(name: str) -> bool:
-            return name in names or is_replaceable(name)
-
-        final = check_folder_target(target, force=force, sources=sources, replaceable=replaceable)
-        return partial_folder(final, force=force, replaceable=replaceable)
-    identities = set()
-    for source in sources:
-        with suppress(FileNotFoundError):  # gone meanwhile, so nothing can replace it
-            status = os.stat(source)
-            identities.add((status.st_dev, status.st_ino))
-    final = check_target(target, force=force, sources=identities)
-    return partial_file(final, force=force)
 
 
 def _write(

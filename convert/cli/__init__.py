@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
 from ..quoting import os_reason
-from .exit_codes import COULD_NOT, EQUAL, INTERRUPTED
-from .interruption import catch_signals, interrupted
+from .exit_codes import COULD_NOT, EQUAL, stopped_by
+from .interruption import catch_signals, describe_interruption, received
 from .streams import open_standard_streams, print_error
 
 if TYPE_CHECKING:
@@ -32,18 +33,18 @@ def main() -> NoReturn:
 
 def _run() -> int:
     try:
-        from .commands import run
+        from .program import run
 
         return run(sys.argv[1:])
-    except KeyboardInterrupt:
-        return _stop()
+    except KeyboardInterrupt as interruption:
+        return _stop(interruption)
     except BrokenPipeError:
         return EQUAL  # whoever read the help has seen enough of it
     except OSError as error:
         print_error(f"{error.filename or 'the output'}: {os_reason(error)}")
     except Exception as error:  # noqa: BLE001 - the last line of defence against a traceback
-        if interrupted():
-            return _stop()  # what is being unwound may fail in its own ways
+        if received():
+            return _stop(error)  # what is being unwound may fail in its own ways
         if os.environ.get(TRACEBACK):
             import traceback
 
@@ -55,6 +56,8 @@ def _run() -> int:
     return COULD_NOT
 
 
-def _stop() -> int:
-    print_error("interrupted; nothing half-written was left behind")
-    return INTERRUPTED
+def _stop(ended: BaseException) -> int:
+    """Say what has ended the job, and what is left of it, as was noted on the way."""
+    left = getattr(ended, "__notes__", ["nothing half-written was left behind"])
+    print_error("; ".join((describe_interruption(), *left)))
+    return stopped_by(received() or signal.SIGINT)

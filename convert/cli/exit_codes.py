@@ -14,4 +14,11 @@ DIFFERENT: Final = 1
 COULD_NOT: Final = 2
 """The job could not be done."""
 INTERRUPTED: Final = 130
-"""As shells say it of SIGINT."""
+"""Ctrl-C has ended it."""
+_BY_A_SIGNAL: Final = 128
+"""What shells add to the number of a signal that ends a program."""
+
+
+def stopped_by(number: int) -> int:
+    """Return the exit code of a program that a signal ends: INTERRUPTED for SIGINT."""
+    return _BY_A_SIGNAL + number

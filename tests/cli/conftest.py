@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from gpt2_convert.cli.commands import run as run_here
+from gpt2_convert.cli.program import run as run_here
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING
 
-from gpt2_convert.cli.commands import run as run_here
 from gpt2_convert.cli.exit_codes import COULD_NOT, DIFFERENT, EQUAL, INTERRUPTED
+from gpt2_convert.cli.program import run as run_here
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,27 +4,34 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from support import bundles
-from support.console import HELD, finish, start_held
+from support.console import HELD, finish, start_held, tell_interruption
 
 import gpt2_convert
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from support.forked import Program
 
 OLD = b"an older file"
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+NAMES = [
+    "SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGXCPU", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGABRT",
+    "SIGVTALRM", "SIGPROF", "SIGIO", "SIGPWR", "SIGSTKFLT", "SIGSYS", "SIGTRAP", "SIGRTMIN",
+    "SIGRTMAX",
+]  # fmt: skip
+EVERY = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+"""What ends a program unless it is caught, as signal(7) lists them."""
 INTERRUPTED = "gpt2-convert: interrupted; nothing half-written was left behind\n"
 
 STOP_AT_CALL = """
@@ -114,7 +121,7 @@ def is_complete(target: Path, source: Path) -> bool:
     return offset == len(data)
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("number", EVERY)
 @pytest.mark.parametrize("phase", ["writing", "verifying"])
 def test_signal_ends_the_job_and_leaves_everything_as_it_was(
     program: Program, number: int, phase: str, tiny: Path, place: Path
@@ -127,9 +134,83 @@ def test_signal_ends_the_job_and_leaves_everything_as_it_was(
         assert any(name.endswith(".partial") for name in os.listdir(place))
         process.send_signal(number)
         done = process.finish()
-        assert (done.code, done.out, done.err) == (130, "", INTERRUPTED)
+        assert (done.code, done.out, done.err) == (128 + number, "", tell_interruption(number))
         assert os.listdir(place) == (["out.npz"] if existing else [])
         assert not existing or target.read_bytes() == OLD
+
+
+def test_a_real_time_signal_without_a_name_is_told_by_its_number(
+    program: Program, tiny: Path, place: Path
+) -> None:
+    number = signal.SIGRTMIN + 3
+    process = program.start_held(HELD, "writing", "0.5", "tf2npz", tiny, place / "out.npz")
+    process.send_signal(number)
+    done = process.finish()
+    assert (done.code, done.out) == (128 + number, "")
+    assert done.err == INTERRUPTED.replace("interrupted", f"stopped by signal {number}")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the child is found by /proc")
+@pytest.mark.parametrize(("number", "seen"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_shell_sees_which_signal_it_was(number: int, seen: int, tiny: Path, place: Path) -> None:
+    held = [
+        sys.executable,
+        "-c",
+        HELD,
+        "writing",
+        "0.5",
+        "tf2npz",
+        str(tiny),
+        str(place / "out.npz"),
+    ]
+    # A job in the background of a shell ignores SIGINT, so this one is started by a child.
+    shell = ["sh", "-c", '"$@"; echo "it was $?"', "sh", *held]
+    with subprocess.Popen(
+        shell, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(child), number)
+        out, _ = process.communicate("\n")
+    assert out == f"it was {seen}\n"
+    assert os.listdir(place) == []
+
+
+BUSY = """
+while True:
+    pass
+"""
+
+
+def test_the_last_second_of_the_processor_is_for_the_clean_up(tiny: Path, place: Path) -> None:
+    # As after ulimit -t 2, which sets both limits: alone, the system would only kill.
+    done = subprocess.run(
+        [sys.executable, "-c", ACT_ONCE, BUSY, "tf2npz", tiny, place / "out.npz"],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (2, 2)),
+    )
+    assert (done.returncode, done.stdout) == (128 + signal.SIGXCPU, "")
+    assert done.stderr == tell_interruption(signal.SIGXCPU)
+    assert os.listdir(place) == []
+
+
+def test_what_stays_behind_is_said_and_nothing_else(tiny: Path, place: Path) -> None:
+    refuse = "os.rmdir = os.unlink; os.kill(os.getpid(), 15)"
+    done = subprocess.run(
+        [sys.executable, "-c", ACT_ONCE, refuse, "tf2npz", tiny, place / "out.npz"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    (left,) = os.listdir(place)
+    assert done.returncode == 128 + signal.SIGTERM
+    assert done.stderr == (
+        f"gpt2-convert: stopped by SIGTERM (terminated); {place / left}: could not be removed: "
+        "is a directory\n"
+    )
 
 
 def test_second_signal_does_not_disturb_the_clean_up(
@@ -137,10 +218,12 @@ def test_second_signal_does_not_disturb_the_clean_up(
 ) -> None:
     out = place / "out.npz"
     process = program.start_held(HELD, "writing", "0.5", "tf2npz", tiny, out)
-    for number in (*SIGNALS, *SIGNALS):
+    for number in (*EVERY, *EVERY):
         process.send_signal(number)
     done = process.finish()
-    assert (done.code, done.err) == (130, INTERRUPTED)
+    assert done.code in [128 + number for number in EVERY]  # the order is the system's
+    assert done.err.endswith("; nothing half-written was left behind\n")
+    assert done.err.count("\n") == 1
     assert os.listdir(place) == []
 
 
@@ -186,7 +269,7 @@ def test_interrupted_job_prints_no_document(program: Program, tiny: Path, place:
     assert (done.code, done.out, done.err) == (130, "", INTERRUPTED)
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("number", [*SIGNALS, signal.SIGQUIT])
 def test_ignored_signal_stays_ignored(number: int, tiny: Path, place: Path) -> None:
     # As under nohup, and in the background of a shell without job control.
     process = start_held(
@@ -205,7 +288,7 @@ def test_ignored_signal_stays_ignored(number: int, tiny: Path, place: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "module", ["gpt2_convert.cli.commands", "click", "numpy", "gpt2_convert.reports.text"]
+    "module", ["gpt2_convert.cli.program", "click", "numpy", "gpt2_convert.reports.text"]
 )
 def test_ctrl_c_while_modules_are_imported_is_one_line(
     module: str, tiny: Path, place: Path
@@ -267,7 +350,7 @@ def test_interrupted_at_random_moments_of_its_work_nothing_is_left(
         time.sleep(moment)
         process.send_signal(number)
         done = process.finish()
-        assert (done.code, done.err) in ((130, INTERRUPTED), (0, "")), moment
+        assert (done.code, done.err) in ((128 + number, tell_interruption(number)), (0, "")), moment
         assert set(os.listdir(place)) <= {"out.npz"}, moment
         assert not target.exists() or is_complete(target, larger), moment
         target.unlink(missing_ok=True)

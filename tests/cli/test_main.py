@@ -9,14 +9,11 @@ import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pytest
 from support import bundles
 from support.console import (
     is_one_error_line,
     run,
 )
-
-from gpt2_convert.cli.commands import run as run_here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,72 +124,6 @@ def test_readable_checkpoint_that_is_no_gpt2_is_listed_all_the_same(
     assert (done.code, done.err) == (0, "")
     assert "not a GPT-2 checkpoint" in done.out
     assert "weights  [3, 5]  int16  30" in done.out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["tf2npz"], "missing argument 'SOURCE'"),
-        (["tf2npz", "a"], "missing argument 'TARGET'"),
-        (["verify", "a", "b", "c"], "unexpected extra argument"),
-        (["inspect", "--falt", "a"], "no such option"),
-        (["inspect", "--step", "x", "a"], "invalid value for '--step'"),
-        (["inspect", "--step", "-1", "a"], "invalid value for '--step'"),
-        (["--wrong"], "no such option"),
-        (["tf2nzp", "a", "b"], "no such command: 'tf2nzp'; did you mean 'tf2npz'?"),
-        (["qqq"], "no such command: 'qqq'; there are: "),
-        (["inspect", ""], "empty path"),
-    ],
-)
-def test_misuse_is_one_line_that_says_what_to_do(
-    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run_here(arguments) == 2
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert is_one_error_line(printed.err)
-    assert says in printed.err
-
-
-def test_no_arguments_print_the_help_as_an_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_here([]) == 2
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert printed.err.startswith("Usage: gpt2-convert ")
-
-
-@pytest.mark.parametrize("option", ["-h", "--help"])
-def test_every_command_explains_itself(option: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_here([option]) == 0
-    overview = capsys.readouterr().out
-    assert "\n    130  interrupted\n" in overview
-    assert "\b" not in overview
-    for command in COMMANDS:
-        assert f"\n  {command} " in overview
-        assert run_here([command, option]) == 0
-        printed = capsys.readouterr()
-        assert printed.err == ""
-        assert printed.out.startswith(f"Usage: gpt2-convert {command} ")
-        assert all(shared in printed.out for shared in ("--quiet", "--json", "--step", "SOURCE"))
-
-
-def test_version_is_the_distributions(capsys: pytest.CaptureFixture[str]) -> None:
-    from importlib.metadata import version
-
-    assert run_here(["--version"]) == 0
-    assert capsys.readouterr().out == f"gpt2-convert {version('gpt2-convert')}\n"
-
-
-def test_shells_are_told_how_a_command_line_goes_on() -> None:
-    asked = {
-        **os.environ,
-        "_GPT2_CONVERT_COMPLETE": "bash_complete",
-        "COMP_WORDS": "gpt2-convert v",
-    }
-    done = run(env={**asked, "COMP_CWORD": "1"})
-    assert (done.code, done.out) == (0, "plain,verify\n")
-    done = run(env={**asked, "COMP_WORDS": "gpt2-convert verify a", "COMP_CWORD": "2"})
-    assert (done.code, done.out) == (0, "file,a\n")
 
 
 def test_quiet_prints_nothing_whatever_the_outcome(

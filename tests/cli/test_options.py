@@ -9,8 +9,10 @@ import click
 import pytest
 
 import gpt2_convert
-from gpt2_convert.cli.commands import CONVERSIONS, commands, run
+from gpt2_convert.cli.commands import find_command
+from gpt2_convert.cli.commands.conversions import CONVERSIONS
 from gpt2_convert.cli.options import EITHER_HELP, SOURCE_HELP
+from gpt2_convert.cli.program import program, run
 from gpt2_convert.formats.engines import EngineName
 from gpt2_convert.formats.readers import READERS
 from gpt2_convert.formats.writers import Compression, TargetFormat
@@ -32,8 +34,14 @@ CHOICES = {"--to": TargetFormat, "--compress": Compression, "--dtype": DTypeName
 CHOICES |= {"--engine": EngineName}
 
 
+def find(name: str) -> click.Command:
+    command = find_command(name)
+    assert command
+    return command
+
+
 def options(command: str) -> dict[str, click.Option]:
-    params = commands.commands[command].params
+    params = find(command).params
     return {param.name or "": param for param in params if isinstance(param, click.Option)}
 
 
@@ -41,7 +49,9 @@ def options(command: str) -> dict[str, click.Option]:
 def test_every_option_is_a_keyword_with_the_same_default(command: str) -> None:
     keywords = inspect.signature(VERBS[command]).parameters
     paths = ["a", "b"] if "target" in keywords else ["a"]
-    with commands.commands[command].make_context(command, paths) as context:
+    # A command keeps the help option of its first context, and takes that one's from its parent's.
+    parent = click.Context(program, **program.context_settings)
+    with find(command).make_context(command, paths, parent=parent) as context:
         given = {name: context.params[name] for name in options(command) if name != "help"}
     for name in given.keys() - OF_THE_PROGRAM:
         assert given[name] == keywords[name].default, name

@@ -13,7 +13,7 @@ from support import bundles
 from support.documents import validator
 
 import gpt2_convert
-from gpt2_convert.cli.commands import run
+from gpt2_convert.cli.program import run
 from gpt2_convert.formats.readers import READERS
 from gpt2_convert.formats.writers import WRITERS
 
@@ -165,7 +165,7 @@ def test_failed_proof_of_a_conversion_is_a_verification_document(
 
     def damage(phase: str, done: int, total: int) -> None:
         if (phase, done) == ("verifying", 0):
-            (partial,) = place.iterdir()
+            (partial,) = place.glob("*.partial/out.npz")
             content = bytearray(partial.read_bytes())
             content[content.index(b"ln_f.g.npy") + 200] ^= 1
             partial.write_bytes(content)

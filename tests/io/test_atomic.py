@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import pytest
 from support import bundles
 from support.archives import OLD, assert_complete, refuse, spoil
-from support.mishaps import ordinary_user
+from support.mishaps import at, ordinary_user
 
 import gpt2_convert
+from gpt2_convert.io import atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -169,15 +170,11 @@ def test_link_that_leads_to_itself_is_refused(tiny: Path, place: Path) -> None:
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
-@pytest.mark.parametrize("force", [False, True])
-def test_permissions_follow_the_umask(umask: int, force: bool, tiny: Path, place: Path) -> None:
+def test_permissions_of_a_new_file_follow_the_umask(umask: int, tiny: Path, place: Path) -> None:
     target = place / "out.npz"
-    if force:
-        target.write_bytes(OLD)
-        target.chmod(0o600)
     before = os.umask(umask)
     try:
-        gpt2_convert.convert(tiny, target, force=force)
+        gpt2_convert.convert(tiny, target)
     finally:
         os.umask(before)
     assert stat.S_IMODE(target.stat().st_mode) == 0o666 & ~umask
@@ -239,10 +236,16 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_full_disk_leaves_nothing(small_disk: Path, tiny: Path) -> None:
+@pytest.mark.parametrize("told", [True, False])
+def test_full_disk_leaves_nothing(
+    told: bool, small_disk: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = small_disk / "out.npz"
     target.write_bytes(OLD)
-    refuse(gpt2_convert.TargetError, "no space left on device", tiny, target)
+    if not told:
+        monkeypatch.setattr("gpt2_convert.api.target.check_free_space", lambda *asked: None)
+    message = "bytes are needed, and the file system has" if told else "no space left on device"
+    refuse(gpt2_convert.TargetError, message, tiny, target)
     assert os.listdir(small_disk) == ["out.npz"]
     assert target.read_bytes() == OLD
 
@@ -260,22 +263,51 @@ def test_failure_of_the_last_steps_leaves_nothing(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(os, call, fail)
-    monkeypatch.setattr(os, "rename", fail)  # what takes the place of a link that is refused
+    # What takes the place of a link that is refused.
+    monkeypatch.setattr(atomic, "rename_new", lambda old, new: False)
     refuse(gpt2_convert.TargetError, "input/output error", tiny, target, force=force)
     assert os.listdir(place) == (["out.npz"] if force else [])
     assert not force or target.read_bytes() == OLD
 
 
-def test_file_system_without_hard_links_is_good_enough(
-    tiny: Path, place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def without_links(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object, **options: object) -> None:
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
     monkeypatch.setattr(os, "link", fail)
+
+
+def test_file_system_without_hard_links_is_good_enough(
+    tiny: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_links(monkeypatch)
     gpt2_convert.convert(tiny, place / "out.npz")
     assert_complete(place / "out.npz")
     assert os.listdir(place) == ["out.npz"]
+
+
+def test_without_hard_links_too_nothing_is_replaced_that_appears_meanwhile(
+    tiny: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_links(monkeypatch)
+    target = place / "out.npz"
+    appear = at("verifying", lambda: target.write_bytes(OLD))
+    with pytest.raises(gpt2_convert.TargetExistsError, match="was created meanwhile"):
+        gpt2_convert.convert(tiny, target, progress=appear)
+    assert os.listdir(place) == ["out.npz"]
+    assert target.read_bytes() == OLD
+
+
+def test_file_system_that_can_only_replace_is_asked_for_no_less_than_that(
+    tiny: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_links(monkeypatch)
+    monkeypatch.setattr(atomic, "rename_new", lambda old, new: False)
+    target = place / "out.npz"
+    refuse(gpt2_convert.TargetError, "force=True allows that", tiny, target, force=False)
+    assert os.listdir(place) == []
+    gpt2_convert.convert(tiny, target, force=True)
+    assert_complete(target)
 
 
 def test_relative_target_in_a_deleted_folder_is_refused(

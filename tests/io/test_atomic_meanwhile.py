@@ -13,9 +13,9 @@ from support.archives import OLD, assert_complete, spoil
 from support.mishaps import at
 
 import gpt2_convert
-from gpt2_convert.cli.commands import run
+from gpt2_convert.cli.program import run
 from gpt2_convert.formats.writers import WRITERS
-from gpt2_convert.io import atomic
+from gpt2_convert.io import private_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,10 +89,10 @@ def test_interruption_amid_the_clean_up_leaves_no_partial_file(
 ) -> None:
     unlink = os.unlink
 
-    def interrupted(path: Path) -> None:
+    def interrupted(name: str, *, dir_fd: int) -> None:
         if when == "before":
             os.kill(os.getpid(), signal.SIGINT)
-        unlink(path)
+        unlink(name, dir_fd=dir_fd)
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(os, "unlink", interrupted)
@@ -111,15 +111,17 @@ def test_interruption_right_before_the_clean_up_leaves_no_partial_file(
     def interrupted() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(atomic, "hold_signals", interrupted)
+    later = at(
+        "verifying", lambda: monkeypatch.setattr(private_folder, "hold_signals", interrupted)
+    )
     with pytest.raises(KeyboardInterrupt):
-        gpt2_convert.convert(tiny, place / "out.npz")
+        gpt2_convert.convert(tiny, place / "out.npz", progress=later)
     assert os.listdir(place) == ["out.npz"]
 
 
 def flip_a_byte(place: Path) -> None:
     """Damage what has been written, in the middle of a tensor's elements."""
-    (partial,) = place.glob("*.partial")
+    (partial,) = place.glob("*.partial/out.npz")
     content = bytearray(partial.read_bytes())
     at = content.index(b"blocks[1].mlp.c_fc.w.npy") + 1000
     content[at] ^= 0x10

@@ -81,7 +81,7 @@ def test_the_rule_sees_the_imports_that_are_there() -> None:
     # Of a type alone, within a function, and of a whole module.
     assert "reports.summary" in imports("reports.verification")
     assert "formats.tensorflow.reader" in imports("formats.readers")
-    assert "reports.text" in imports("cli.commands")
+    assert "reports.text" in imports("cli.commands.verify") | imports("cli.commands.inspect")
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:

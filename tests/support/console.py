@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -144,3 +145,12 @@ def run_in_terminal(
 def take_terminal() -> None:
     """Make stdin the terminal that controls this session, so that Ctrl-C reaches it."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def tell_interruption(number: int) -> str:
+    """Return the line on stderr of a program that a signal has ended in time."""
+    end = "; nothing half-written was left behind\n"
+    if number == signal.SIGINT:
+        return f"gpt2-convert: interrupted{end}"
+    said = (signal.strsignal(number) or "").lower()
+    return f"gpt2-convert: stopped by {signal.Signals(number).name} ({said}){end}"

@@ -18,7 +18,7 @@ from support import bundles, raws
 
 import gpt2_convert
 from gpt2_convert import FormatError, Kind, SchemaError, UnsupportedError, UsageError
-from gpt2_convert.cli.commands import run
+from gpt2_convert.cli.program import run
 from gpt2_convert.errors import SourceNotFoundError, UnreadableError
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from support.tf_writers import load, merge, save
 
 import gpt2_convert
 from gpt2_convert import ChecksumError, FormatError, UnreadableError, UnsupportedError
-from gpt2_convert.cli.commands import run
+from gpt2_convert.cli.program import run
 from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.formats.tensorflow import reader as tf_bundle
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support.console import PATIENCE
+from support.console import PATIENCE, tell_interruption
 from support.documents import validator
 from support.tf_v1 import save_v1_as_a_trainer
 
-from gpt2_convert.cli.commands import run
+from gpt2_convert.cli.program import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,8 +79,8 @@ def interrupt(program: subprocess.Popen[bytes], worker: int, number: int) -> Non
     """Interrupt the program, and see it and its worker end as they should."""
     program.send_signal(number)
     out, err = program.communicate(timeout=PATIENCE)
-    assert (program.returncode, out) == (130, b"")
-    assert err == b"gpt2-convert: interrupted; nothing half-written was left behind\n"
+    assert (program.returncode, out) == (128 + number, b"")
+    assert err.decode() == tell_interruption(number)
     with pytest.raises(ProcessLookupError):
         os.kill(worker, 0)
 

@@ -15,7 +15,7 @@ from support.tf_writers import CASTS, WRITERS
 
 import gpt2_convert
 from gpt2_convert import UsageError, VerificationError
-from gpt2_convert.cli.commands import run
+from gpt2_convert.cli.program import run
 from gpt2_convert.formats.provenance import state
 from gpt2_convert.formats.tensorflow import reader as tf_bundle
 

@@ -1,0 +1,96 @@
+"""The conversions: one command for each pair that people ask for by name, and one for any."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+import gpt2_convert
+
+from ..exit_codes import EQUAL
+from ..options import SOURCE_HELP, conversion_options, path_argument
+from ..printer import Printer, spell_flag
+from ..results import print_report, working
+
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+    from ...formats.readers import SourceFormat
+    from ...formats.writers import TargetFormat
+
+
+class Conversion(NamedTuple):
+    """What a conversion command is bound to: keys of READERS and WRITERS, or any."""
+
+    source_format: SourceFormat | None
+    to: TargetFormat | None
+    summary: str
+
+
+CONVERSIONS: Final = {
+    "tf2npz": Conversion("tensorflow", "npz", "a TensorFlow checkpoint into a NumPy archive"),
+    "tf2safetensors": Conversion(
+        "tensorflow", "safetensors", "a TensorFlow checkpoint into a safetensors file"
+    ),
+    "tf2hdf5": Conversion("tensorflow", "hdf5", "a TensorFlow checkpoint into an HDF5 file"),
+    "tf2hf": Conversion("tensorflow", "hf", "a TensorFlow checkpoint into a Hugging Face folder"),
+    "hf2npz": Conversion("safetensors", "npz", "a Hugging Face model into a NumPy archive"),
+    "hf2safetensors": Conversion(
+        "safetensors", "safetensors", "a Hugging Face model into one file of canonical names"
+    ),
+    "hf2hdf5": Conversion("safetensors", "hdf5", "a Hugging Face model into an HDF5 file"),
+    "convert": Conversion(None, None, "any checkpoint into the format of TARGET's suffix"),
+}
+
+
+def build_command(name: str, conversion: Conversion) -> click.Command:
+    """Return the command of a conversion."""
+
+    def command(
+        source: str,
+        target: str,
+        no_verify: bool,
+        as_json: bool,
+        quiet: bool,
+        to: TargetFormat | None = conversion.to,
+        **options: Any,  # noqa: ANN401 - each is a keyword of gpt2_convert.convert
+    ) -> int:
+        with working(as_json, quiet) as progress:
+            started = time.monotonic()
+            report = gpt2_convert.convert(
+                source,
+                target,
+                to=to,
+                format=conversion.source_format,
+                verify=not no_verify,
+                progress=progress,
+                **options,
+            )
+            seconds = time.monotonic() - started
+
+        def show() -> None:
+            from ...reports.text import write_conversion
+
+            write_conversion(Printer(), report, seconds, spell_flag)
+
+        done = f"; {report.target.path} is complete{'' if no_verify else ' and verified'}"
+        return print_report(EQUAL, report, show, as_json, quiet, done)
+
+    command.__doc__ = f"""Convert {conversion.summary}.
+
+    TARGET appears only when it is complete and was found equal to SOURCE in every bit.
+    """
+    decorated = conversion_options(command)
+    if conversion.to is None:
+        choice = click.Choice(["npz", "safetensors", "hdf5", "hf"])
+        help_text = "The format, whatever TARGET's suffix. A folder is hf."
+        decorated = click.option("--to", type=choice, help=help_text)(decorated)
+    decorated = path_argument("source")(path_argument("target")(decorated))
+    return click.command(name, epilog=SOURCE_HELP)(decorated)
+
+
+COMMANDS: Final = {
+    name: build_command(name, conversion) for name, conversion in CONVERSIONS.items()
+}

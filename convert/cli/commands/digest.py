@@ -1,0 +1,51 @@
+"""Print hashes that a model has in any container."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+import gpt2_convert
+
+from ..exit_codes import DIFFERENT, EQUAL
+from ..options import SOURCE_HELP, common_options, path_argument
+from ..printer import Printer, spell_flag
+from ..results import print_report, working
+from ..streams import print_error
+
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+
+@click.command(epilog=SOURCE_HELP)
+@path_argument("source")
+@click.option(
+    "--check",
+    type=click.Path(readable=False),
+    metavar="FILE",
+    help="Compare with a listing that was printed earlier; exit with 1 if something changed.",
+)
+@common_options
+def digest(source: str, as_json: bool, quiet: bool, **options: Any) -> int:  # noqa: ANN401
+    """Print a SHA-256 of each tensor, of the configuration and, last, of the whole model.
+
+    They are equal for equal models, whatever the container.
+    """
+    with working(as_json, quiet) as progress:
+        report = gpt2_convert.digest(source, progress=progress, **options)
+
+    def show() -> None:
+        from ...reports.text import write_check, write_digests
+
+        if options["check"] is None:
+            write_digests(Printer(), report)
+        else:
+            write_check(Printer(), report, spell_flag)
+        for note in report.notes:
+            print_error(note)  # stdout has lines for other programs
+
+    return print_report(EQUAL if report.ok else DIFFERENT, report, show, as_json, quiet)
+
+
+COMMANDS: Final = {"digest": digest}

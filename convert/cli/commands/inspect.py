@@ -1,0 +1,43 @@
+"""Show what is in a checkpoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+import gpt2_convert
+
+from ..exit_codes import COULD_NOT, EQUAL
+from ..options import SOURCE_HELP, common_options, path_argument
+from ..printer import Printer, spell_flag
+from ..results import print_report, working
+from ..streams import print_error
+
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+
+@click.command(epilog=SOURCE_HELP)
+@path_argument("source")
+@click.option("--flat", is_flag=True, help="Print a table, one line a tensor, and no tree.")
+@click.option("--stats", is_flag=True, help="Read the weights and print statistics of them.")
+@common_options
+def inspect(source: str, flat: bool, as_json: bool, quiet: bool, **options: Any) -> int:  # noqa: ANN401
+    """Show what is in a checkpoint, without reading its weights."""
+    with working(as_json, quiet, silent=not options["stats"]) as progress:
+        report = gpt2_convert.inspect(source, progress=progress, **options)
+
+    def show() -> None:
+        from ...reports.text import write_inspection
+
+        write_inspection(Printer(), report, flat=flat, spell=spell_flag)
+
+    code = print_report(EQUAL if report.ok else COULD_NOT, report, show, as_json, quiet)
+    if not report.ok:
+        left = len(report.obstacles) - 1
+        print_error(report.obstacles[0] + (f" (and {left:,} more)" if left else ""))
+    return code
+
+
+COMMANDS: Final = {"inspect": inspect}

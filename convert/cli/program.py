@@ -1,0 +1,113 @@
+"""The program: a command line in, an exit code out."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+import gpt2_convert
+
+from .commands import MODULES, find_command
+from .exit_codes import COULD_NOT, DIFFERENT
+from .options import JSON_OPTION
+from .printer import spell_flag
+from .results import print_error_document
+from .streams import PROGRAM, print_error
+
+if TYPE_CHECKING:
+    from typing import Final
+
+COMPLETE: Final = "_GPT2_CONVERT_COMPLETE"
+"""The environment variable through which a shell asks how a command line may go on."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line ``arguments`` and return the exit code."""
+    if instruction := os.environ.get(COMPLETE):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(program, {}, PROGRAM, COMPLETE, instruction)
+    if not arguments:
+        context = click.Context(program, info_name=PROGRAM, **program.context_settings)
+        click.echo(context.get_help(), err=True)
+        return COULD_NOT
+    try:
+        with program.make_context(PROGRAM, list(arguments)) as context:
+            code: int = program.invoke(context)
+    except click.exceptions.Exit as ended:  # after --help and --version
+        return ended.exit_code
+    except click.ClickException as error:
+        message = _describe_misuse(error)
+        if _ask_for_json(arguments):
+            print_error_document("UsageError", message)
+        print_error(message)
+        return COULD_NOT
+    except gpt2_convert.Gpt2ConvertError as error:
+        print_error(error.spell(spell_flag))
+        return DIFFERENT if isinstance(error, gpt2_convert.VerificationError) else COULD_NOT
+    return code
+
+
+def _describe_misuse(error: click.ClickException) -> str:
+    """Return click's message in the manner of all others: no capital, no full stop, a way on."""
+    message = error.format_message()
+    message = message[:1].lower() + message[1:].rstrip(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{message} (see '{context.command_path} --help')" if context else message
+
+
+def _ask_for_json(arguments: list[str]) -> bool:
+    """Whether a command line that cannot be parsed asks for JSON."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return JSON_OPTION in options
+
+
+class Program(click.Group):
+    """All commands; a mistyped one is answered with the nearest."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands in the order of the help."""
+        return list(MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, or None if there is none of that name."""
+        return find_command(cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one may have been meant."""
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            import difflib
+
+            close = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
+            there_are = f"there are: {', '.join(self.list_commands(ctx))}"
+            raise click.UsageError(
+                f"no such command: {args[0]!r}; "
+                + (f"did you mean {close[0]!r}?" if close else there_are),
+                ctx,
+            )
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=Program,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96},
+    epilog="""\
+\b
+Example:
+  gpt2-convert tf2npz models/124M out.npz
+
+\b
+Exit codes:
+  0    done and equal
+  1    the verification found differences
+  2    the job could not be done
+  130  interrupted
+""",
+)
+@click.version_option(package_name="gpt2-convert", message="%(prog)s %(version)s")
+def program() -> None:
+    """Convert GPT-2 checkpoints without TensorFlow, and prove the result bit for bit."""
