@@ -42,14 +42,27 @@ def embed(wte: Array, wpe: Array, ids: npt.NDArray[np.integer[Any]], start: int 
 
 
 def run_blocks(
-    x: Array, params: ModelParams, behaviour: Behaviour, cache: Cache | None = None
-) -> None:
-    """Run [tokens, n_embd] through all blocks, in place; the tokens are added to the cache."""
+    x: Array,
+    params: ModelParams,
+    behaviour: Behaviour,
+    cache: Cache | None = None,
+    *,
+    last_only: bool = False,
+) -> Array:
+    """Run the tokens of one text, [tokens, n_embd], through all blocks, in place.
+
+    Returns what the head gets of each token, or of the last one alone: the others need not go all
+    the way through the last block then. The tokens are added to the cache.
+    """
+    count = len(x)
     for layer, block in enumerate(params.blocks):
-        add_attention(x, block.ln_1, block.attn, behaviour, layer, cache)
+        first = count - 1 if last_only and layer == len(params.blocks) - 1 else 0
+        add_attention(x, block.ln_1, block.attn, behaviour, layer, cache, first)
+        x = x[first:]
         add_mlp(x, block.ln_2, block.mlp, behaviour)
     if cache is not None:
-        cache.length += len(x)
+        cache.length += count
+    return normalise(x, params.ln_f, behaviour.epsilon)
 
 
 def add_attention(
@@ -59,18 +72,19 @@ def add_attention(
     behaviour: Behaviour,
     layer: int,
     cache: Cache | None = None,
+    first: int = 0,
 ) -> None:
-    """Add the attention of one layer to the tokens ``x`` of one text."""
+    """Add the attention of one layer to the tokens ``x`` of one text, from the ``first`` on."""
     width = x.shape[1]
     mixed = _map(normalise(x, norm, behaviour.epsilon), params.c_attn)
-    mixed[:, :width] *= behaviour.scales[layer]
+    mixed[first:, :width] *= behaviour.scales[layer]
     queries, keys, values = (
         split_heads(mixed[:, at : at + width], behaviour.n_head)
         for at in range(0, 3 * width, width)
     )
     if cache is not None:
         keys, values = cache.extend(layer, keys, values)
-    x += _map(attend(queries, keys, values), params.c_proj)
+    x[first:] += _map(attend(queries[:, first:], keys, values), params.c_proj)
 
 
 def add_mlp(x: Array, norm: LayerNormParams, params: MLPParams, behaviour: Behaviour) -> None:

@@ -17,7 +17,7 @@ from ..checkpoint.params import (
 from ..errors import ComputationError, UsageError
 from .attention import Cache
 from .behaviour import read_behaviour
-from .forward import embed, normalise, run_blocks
+from .forward import embed, run_blocks
 from .sampling import Sampling, seed_random
 
 if TYPE_CHECKING:
@@ -37,10 +37,11 @@ class Model:
     """A GPT-2 ready to run, in float32 arithmetic.
 
     ``params`` are its weights, those that are float32 already the very arrays it was made of;
-    ``config`` is its configuration, and ``notes`` are what should be known of it.
+    ``config`` is its configuration, ``where`` the file that it is from, and ``notes`` are what
+    should be known of it.
     """
 
-    __slots__ = ("_behaviour", "_where", "config", "notes", "params")
+    __slots__ = ("_behaviour", "config", "notes", "params", "where")
 
     def __init__(
         self,
@@ -56,13 +57,13 @@ class Model:
             UnsupportedError: the configuration states no n_head, or an unknown activation.
         """
         self._behaviour = read_behaviour(config, where)
-        self._where = where
+        self.where = where
         self.config = config
         self.notes = notes
         self.params = _as_float32(params)
 
     def __repr__(self) -> str:
-        return f"<Model {self._where!r}: {self.config.hparams}>"
+        return f"<Model {self.where!r}: {self.config.hparams}>"
 
     def logits(self, ids: Ids) -> Logits:
         """Return what the model says after each of ``ids``: float32, [len(ids), n_vocab].
@@ -74,8 +75,7 @@ class Model:
         checked = self._check(ids)
         with np.errstate(all="ignore"):
             x = embed(self.params.wte, self.params.wpe, checked)
-            run_blocks(x, self.params, self._behaviour)
-            return self._read_out(x)
+            return self._read_out(run_blocks(x, self.params, self._behaviour))
 
     def generate(
         self,
@@ -105,7 +105,7 @@ class Model:
             raise UsageError(f"n: a number of ids expected, found {n!r}")
         if len(checked) + n > self.config.n_ctx:
             raise UsageError(
-                f"{self._where}: {len(checked):,} ids and {n:,} more are past n_ctx "
+                f"{self.where}: {len(checked):,} ids and {n:,} more are past n_ctx "
                 f"{self.config.n_ctx:,}; n can be {self.config.n_ctx - len(checked):,} at most"
             )
         return self._go_on(checked, n, sampling, random)
@@ -128,19 +128,18 @@ class Model:
         """Run new tokens; return the logits after the last of them, [n_vocab]."""
         with np.errstate(all="ignore"):
             x = embed(self.params.wte, self.params.wpe, ids, cache.length)
-            run_blocks(x, self.params, self._behaviour, cache)
-            logits: Logits = self._read_out(x[-1:])[0]
+            last = run_blocks(x, self.params, self._behaviour, cache, last_only=True)
+            logits: Logits = self._read_out(last)[0]
             return logits
 
     def _read_out(self, x: Logits) -> Logits:
         """Return the logits of tokens that went through all blocks."""
-        params = self.params
-        head = params.wte if params.lm_head is None else params.lm_head
-        logits: Logits = normalise(x, params.ln_f, self._behaviour.epsilon) @ head.T
+        head = self.params.wte if self.params.lm_head is None else self.params.lm_head
+        logits: Logits = x @ head.T
         # A NaN is the largest of its row, and so is an infinity.
         if not np.isfinite(logits.max(axis=1)).all():
             raise ComputationError(
-                f"{self._where}: its logits are not finite; weights are NaN or infinite, or too "
+                f"{self.where}: its logits are not finite; weights are NaN or infinite, or too "
                 "large to compute with in float32"
             )
         return logits
@@ -156,19 +155,19 @@ class Model:
         except ValueError:  # lists of several lengths
             found = np.empty((0, 0))
         if found.ndim == 1 and not found.size:
-            raise UsageError(f"{self._where}: no ids; it takes at least one")
+            raise UsageError(f"{self.where}: no ids; it takes at least one")
         if found.ndim != 1 or found.dtype.kind not in "iu":
-            raise UsageError(f"{self._where}: the ids have to be whole numbers in one list")
+            raise UsageError(f"{self.where}: the ids have to be whole numbers in one list")
         n_vocab, n_ctx = self.config.n_vocab, self.config.n_ctx
         outside = np.flatnonzero((found < 0) | (found >= n_vocab))
         if outside.size:
             at = int(outside[0])
             raise UsageError(
-                f"{self._where}: id {int(found[at])} at place {at} is not in the vocabulary, whose "
+                f"{self.where}: id {int(found[at])} at place {at} is not in the vocabulary, whose "
                 f"ids are 0 to {n_vocab - 1}"
             )
         if len(found) > n_ctx:
-            raise UsageError(f"{self._where}: {len(found):,} ids are past n_ctx {n_ctx:,}")
+            raise UsageError(f"{self.where}: {len(found):,} ids are past n_ctx {n_ctx:,}")
         return found.astype(np.intp, copy=False)
 
 

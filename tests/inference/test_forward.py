@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from support import raws
+from support.models import make_model
 
 from gpt2_convert.checkpoint.params import LayerNormParams, LinearParams, MLPParams
+from gpt2_convert.inference.attention import Cache
 from gpt2_convert.inference.behaviour import read_behaviour
-from gpt2_convert.inference.forward import add_mlp, embed, normalise
+from gpt2_convert.inference.forward import add_mlp, embed, normalise, run_blocks
 
 if TYPE_CHECKING:
     from typing import Any
@@ -60,3 +62,24 @@ def test_an_mlp_of_any_number_of_rows_is_added_to_each() -> None:
     expected = wide + hidden @ params.c_proj.w + params.c_proj.b
     add_mlp(x, norm, params, behaviour)
     np.testing.assert_allclose(x, expected, rtol=0, atol=2e-5)
+
+
+def test_the_last_token_may_be_all_that_is_wanted() -> None:
+    model = make_model()
+    behaviour = read_behaviour(model.config, "m")
+    ids = np.arange(9)
+
+    def run(**fields: Any) -> Array:  # noqa: ANN401
+        x = embed(model.params.wte, model.params.wpe, ids)
+        return run_blocks(x, model.params, behaviour, **fields)
+
+    whole = run()
+    assert whole.shape == (9, 32)
+    caches = [Cache(3, 4, 32, 12) for _ in range(2)]
+    assert run(cache=caches[0]).shape == (9, 32)
+    last = run(cache=caches[1], last_only=True)
+    np.testing.assert_allclose(last, whole[-1:], rtol=0, atol=2e-6)
+    # What comes after it takes from all tokens in either case.
+    assert caches[0].length == caches[1].length == 9
+    np.testing.assert_allclose(caches[1].keys[:, :, :9], caches[0].keys[:, :, :9], atol=2e-6)
+    np.testing.assert_allclose(caches[1].values[:, :, :9], caches[0].values[:, :, :9], atol=2e-6)

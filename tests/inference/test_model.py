@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from support import bundles, oracle, raws
+from support import bundles, oracle
+from support.models import make_model
 
-from gpt2_convert.checkpoint.params import build_params
 from gpt2_convert.errors import ComputationError, UnsupportedError, UsageError
-from gpt2_convert.inference.model import Model
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
     Array = np.ndarray[Any, Any]
@@ -21,29 +19,8 @@ if TYPE_CHECKING:
 IDS = [60, 0, 7, 7, 31, 12, 5, 44, 60, 1]
 
 
-def nest(weights: Mapping[str, Array]) -> dict[str, Any]:
-    """Canonical names as nested dicts and lists."""
-    layers = sum(name.endswith(".ln_1.g") for name in weights)
-    root: dict[str, Any] = {"blocks": [{} for _ in range(layers)]}
-    for name, array in weights.items():
-        *parents, leaf = name.split(".")
-        place = root
-        for key in parents:
-            if key.startswith("blocks["):
-                place = root["blocks"][int(key[7:-1])]
-            else:
-                place = place.setdefault(key, {})
-        place[leaf] = array
-    return root
-
-
-def make(weights: Mapping[str, Array] | None = None, **fields: Any) -> Model:  # noqa: ANN401
-    config = raws.config(**fields)
-    return Model(build_params(nest(weights or oracle.weights()), config.hparams), config, where="m")
-
-
 def test_logits_are_those_of_the_formulas() -> None:
-    found = make().logits(IDS)
+    found = make_model().logits(IDS)
     assert found.shape == (len(IDS), 61)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, oracle.logits(oracle.weights(), IDS), rtol=0, atol=1e-5)
@@ -67,7 +44,7 @@ def test_a_model_that_computes_otherwise_says_something_else(
     fields: dict[str, Any], otherwise: dict[str, Any]
 ) -> None:
     expected = oracle.logits(oracle.weights(), IDS, **otherwise)
-    np.testing.assert_allclose(make(**fields).logits(IDS), expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(make_model(**fields).logits(IDS), expected, rtol=0, atol=1e-5)
     assert np.abs(oracle.logits(oracle.weights(), IDS) - expected).max() > 3e-5
 
 
@@ -78,32 +55,32 @@ def test_a_head_of_its_own_and_another_width_between_the_maps() -> None:
     for layer in range(3):
         for name, shape in (("c_fc.w", (32, 40)), ("c_fc.b", (40,)), ("c_proj.w", (40, 32))):
             weights[f"blocks[{layer}].mlp.{name}"] = random.standard_normal(shape, np.float32) / 5
-    model = make(weights, n_inner=40, tie_word_embeddings=False)
+    model = make_model(weights, n_inner=40, tie_word_embeddings=False)
     expected = oracle.logits(weights, IDS)
     np.testing.assert_allclose(model.logits(IDS), expected, rtol=0, atol=2e-5)
 
 
 def test_weights_that_are_float32_are_not_copied_and_others_are_widened() -> None:
     weights = oracle.weights()
-    model = make(weights)
+    model = make_model(weights)
     assert model.params.wte is weights["wte"]
     assert model.params.blocks[2].mlp.c_proj.w is weights["blocks[2].mlp.c_proj.w"]
     assert model.params.ln_f.b is weights["ln_f.b"]
     for dtype in (np.float16, np.float64):
         stored = {name: array.astype(dtype) for name, array in weights.items()}
-        other = make(stored)
+        other = make_model(stored)
         assert other.params.blocks[0].attn.c_attn.w.dtype == np.float32
         np.testing.assert_allclose(other.logits(IDS), oracle.logits(stored, IDS), rtol=0, atol=1e-5)
 
 
 def test_greedy_generation_is_the_likeliest_id_each_time() -> None:
     expected = oracle.greedy(oracle.weights(), IDS[:3], 10)
-    assert list(make().generate(IDS[:3], 10)) == expected
+    assert list(make_model().generate(IDS[:3], 10)) == expected
     assert len(set(expected)) > 1
 
 
 def test_the_cache_changes_no_logits() -> None:
-    model = make()
+    model = make_model()
     text = [*IDS[:4], *model.generate(IDS[:4], 12)]
     assert len(text) == model.config.n_ctx
     likeliest = model.logits(text).argmax(axis=1)
@@ -111,7 +88,7 @@ def test_the_cache_changes_no_logits() -> None:
 
 
 def test_drawn_ids_are_those_of_the_seed() -> None:
-    model = make()
+    model = make_model()
 
     def draw(seed: int | None, **fields: Any) -> list[int]:  # noqa: ANN401
         return list(model.generate(IDS[:2], 14, temperature=1.5, seed=seed, **fields))
@@ -122,7 +99,7 @@ def test_drawn_ids_are_those_of_the_seed() -> None:
 
 
 def test_ids_may_come_in_any_list_of_whole_numbers() -> None:
-    model = make()
+    model = make_model()
     expected = model.logits([1, 2, 3])
     for ids in ((1, 2, 3), range(1, 4), np.array([1, 2, 3], np.uint64), np.array([1, 2, 3], "i1")):
         np.testing.assert_array_equal(model.logits(ids), expected)
@@ -146,7 +123,7 @@ def test_ids_may_come_in_any_list_of_whole_numbers() -> None:
     ],
 )
 def test_ids_that_make_no_sense_are_misuse_at_once(ids: Any, message: str) -> None:  # noqa: ANN401
-    model = make()
+    model = make_model()
     for call in (model.logits, lambda ids: model.generate(ids, 3)):
         with pytest.raises(UsageError) as caught:
             call(ids)
@@ -168,21 +145,21 @@ def test_keywords_that_make_no_sense_are_misuse_at_once(
     fields: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        make().generate([1, 2, 3], **fields)
+        make_model().generate([1, 2, 3], **fields)
     assert str(caught.value).startswith(message)
 
 
 def test_nothing_may_be_asked_for() -> None:
-    assert list(make().generate([1], 0)) == []
-    assert len(list(make().generate([1] * 3, 13))) == 13
-    assert list(make().generate([1] * 16, 0)) == []
+    assert list(make_model().generate([1], 0)) == []
+    assert len(list(make_model().generate([1] * 3, 13))) == 13
+    assert list(make_model().generate([1] * 16, 0)) == []
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_model_of_weights_that_are_not_finite_says_nothing(value: float) -> None:
     weights = oracle.weights()
     weights["wpe"][4, 3] = value
-    model = make(weights)
+    model = make_model(weights)
     assert np.isfinite(model.logits(IDS[:4])).all()
     with pytest.raises(ComputationError) as caught:
         model.logits(IDS)
@@ -199,20 +176,20 @@ def test_a_model_of_weights_that_are_not_finite_says_nothing(value: float) -> No
 
 def test_a_model_that_cannot_be_computed_is_refused_when_it_is_made() -> None:
     with pytest.raises(UnsupportedError, match="m: n_head is unknown"):
-        make(n_head=None)
+        make_model(n_head=None)
     with pytest.raises(UnsupportedError, match="'swiglu'"):
-        make(activation_function="swiglu")
+        make_model(activation_function="swiglu")
 
 
 def test_whoever_iterates_keeps_numpy_s_own_manner_of_complaining() -> None:
     before = np.geterr()
-    for _ in make().generate([1], 2):
+    for _ in make_model().generate([1], 2):
         assert np.geterr() == before
 
 
 def test_a_model_is_summed_up_in_a_line() -> None:
-    assert repr(make()) == (
+    assert repr(make_model()) == (
         "<Model 'm': HParams(n_vocab=61, n_ctx=16, n_embd=32, n_head=4, n_layer=3)>"
     )
-    assert make().config.n_ctx == bundles.TINY["n_ctx"]
-    assert make().notes == ()
+    assert make_model().config.n_ctx == bundles.TINY["n_ctx"]
+    assert make_model().notes == ()
