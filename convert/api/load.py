@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 from ..progress import ignore_progress
 from ..tensors.casting import cast_tensors
 from ..tensors.dtype import DType
+from ..tensors.watched import watch_tensors
 from .source import build_source
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
     from ..formats.engines import EngineName
     from ..formats.readers import SourceFormat
     from ..inference.model import Model
     from ..progress import Progress
     from ..tensors.dtype import DTypeName
-    from ..tensors.tensor import LazyTensor
 
 
 def load(
@@ -64,32 +64,23 @@ def load(
         allow_overflow=allow_overflow,
         engine=engine,
     )
+    watch = progress or ignore_progress
+    done = 0
+
+    def advance(nbytes: int) -> None:
+        nonlocal done
+        done += nbytes
+        watch("reading", done, total)
+
     with origin.open() as checkpoint:
+        total = sum(tensor.nbytes for tensor in checkpoint.values())
         where, config = checkpoint.raw.where, checkpoint.config
         read_behaviour(config, where)  # sooner than after all weights were read
         tensors = cast_tensors(
-            _watch(checkpoint.tensors, progress or ignore_progress),
+            watch_tensors(checkpoint.tensors, advance),
             DType.FLOAT32,
             where=where,
             allow_overflow=allow_overflow,
         )
         params = replace(checkpoint, tensors=tensors).params()
         return Model(params, config, where=where, notes=checkpoint.notes)
-
-
-def _watch(tensors: Mapping[str, LazyTensor], progress: Progress) -> dict[str, LazyTensor]:
-    """Return the tensors, whose reading is told to whoever watches."""
-    total = sum(tensor.nbytes for tensor in tensors.values())
-    done = 0
-
-    def watch(tensor: LazyTensor) -> LazyTensor:
-        def read() -> Iterator[bytes]:
-            nonlocal done
-            for chunk in tensor.chunks():
-                yield chunk
-                done += len(chunk)
-                progress("reading", done, total)
-
-        return replace(tensor, read=read)
-
-    return {name: watch(tensor) for name, tensor in tensors.items()}
