@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..errors import spell_keyword
 from ..quoting import clip, quote_some
+from .agreement import describe_agreement
 from .layout import Part, draw_tree, tabulate, tabulate_statistics
 
 if TYPE_CHECKING:
@@ -79,6 +80,15 @@ def write_verification(out: Sink, report: VerificationReport, spell: Spell = spe
         sides += f", the source cast to {report.totals.dtype}"
     if report.engine != "native":
         sides += f", the source read by {report.engine}"
+    if report.logits is not None:
+        out.line(
+            ("compared", "bold green") if report.ok else ("different", "bold red"), f"  {sides}"
+        )
+        for label, text in describe_agreement(report.logits):
+            out.line(f"  {label:<10}  ", text)
+        write_findings(out, report.findings, spell)
+        _write_notes(out, report.notes)
+        return
     if report.ok:
         out.line(("equal", "bold green"), f"  {sides}")
         totals = _describe_totals(report.totals)

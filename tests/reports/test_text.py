@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from support import raws
 from support.reports import (
+    AGREEMENT,
     COPIED,
     DIGESTS,
     FINDINGS,
@@ -186,6 +187,24 @@ def test_what_was_read_otherwise_or_cast_is_said_beside_the_paths() -> None:
     assert page.lines[0] == (
         f"equal  {BOTH}, the source cast to float32, the source read by TensorFlow 2.16.1"
     )
+
+
+def test_two_models_that_were_run_are_told_by_what_they_said() -> None:
+    page = Page()
+    write_verification(page, verification(logits=AGREEMENT, loss=LOSS, notes=("a note",)))
+    assert page.lines == [
+        f"compared  {BOTH}, the source cast to float32",
+        "  tokens      1,024 at random",
+        "  logits      0.0123 mean difference, 0.5 largest",
+        "  KL          1.5e-06 mean, 2.5e-05 99th percentile, 0.00123 largest",
+        "  agreement   first choice 99.90%, first five 98.76%",
+        "  note      a note",
+    ]
+    page = Page()
+    missed = Finding(Kind.LOGITS, "kl", "0.00123 after one token, where 0.001 is allowed")
+    write_verification(page, verification(missed, logits=AGREEMENT))
+    assert page.lines[0] == f"different  {BOTH}"
+    assert page.lines[-1] == ("  logits    kl: 0.00123 after one token, where 0.001 is allowed")
 
 
 @pytest.mark.parametrize(
