@@ -17,6 +17,7 @@ ORDER = (
     "public",
     "api",
     "compare",
+    "tokenizer",
     "formats",
     "reports",
     "inference",
