@@ -134,7 +134,8 @@ class Model:
 
     def _read_out(self, x: Logits) -> Logits:
         """Return the logits of tokens that went through all blocks."""
-        head = self.params.wte if self.params.lm_head is None else self.params.lm_head
+        params = self.params
+        head: npt.NDArray[Any] = params.wte if params.lm_head is None else params.lm_head
         logits: Logits = x @ head.T
         # A NaN is the largest of its row, and so is an infinity.
         if not np.isfinite(logits.max(axis=1)).all():

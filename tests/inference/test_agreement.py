@@ -120,7 +120,7 @@ def test_what_all_logits_have_in_common_is_no_divergence() -> None:
 
 def test_divergences_far_below_the_precision_of_the_logits_are_told_apart() -> None:
     hidden, head = make(10, 61)
-    scales = np.float32([1 + 2e-6, 1 + 2e-5, 1 + 2e-4])
+    scales = [np.float32(1 + each) for each in (2e-6, 2e-5, 2e-4)]
     means = [compare((hidden, head), (hidden * s, head)).divergences.mean() for s in scales]
     # A divergence grows as the square of the difference.
     assert means[1] / means[0] == pytest.approx(100, rel=0.2)
@@ -170,7 +170,8 @@ def test_parts_are_summed_up_by_their_tokens() -> None:
     assert found.kl_mean == pytest.approx(0.108)
     assert found.kl_p99 == pytest.approx(0.304)  # between the two largest of a hundred
     assert found.kl_max == 0.7
-    assert (found.top1, found.top5) == (0.99, pytest.approx(0.986))
+    assert found.top1 == 0.99
+    assert found.top5 == pytest.approx(0.986)
     assert (found.text, found.perplexity_source, found.perplexity_target) == (None, None, None)
 
 

@@ -34,12 +34,16 @@ def run(ids: Array, window: int, **fields: Any) -> Array:  # noqa: ANN401
 @pytest.mark.parametrize("window", [1, 5, 16])
 def test_every_window_is_a_text_of_its_own(window: int) -> None:
     model = make_model()
-    expected = [model.logits(IDS[at : at + window]) for at in range(0, len(IDS), window)]
-    np.testing.assert_allclose(run(IDS, window), np.concatenate(expected), rtol=0, atol=2e-6)
+    parts = [model.logits(IDS[at : at + window]) for at in range(0, len(IDS), window)]
+    np.testing.assert_allclose(run(IDS, window), np.concatenate(parts), rtol=0, atol=2e-6)
 
 
 def test_it_computes_by_the_configuration() -> None:
-    fields = {"activation_function": "silu", "scale_attn_by_inverse_layer_idx": True, "n_head": 2}
+    fields: dict[str, Any] = {
+        "activation_function": "silu",
+        "scale_attn_by_inverse_layer_idx": True,
+        "n_head": 2,
+    }
     found = run(IDS[:9], 16, **fields)
     np.testing.assert_allclose(found, make_model(**fields).logits(IDS[:9]), rtol=0, atol=2e-6)
 
