@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from interop.test_transformers import load, logits, save_with_tensorflow
 from interop.test_whole_model import BEHAVIOURS, make_model
 
 import gpt2_convert
+from gpt2_convert.compare.logits import draw_ids
 from gpt2_convert.inference.activations import ACTIVATIONS, activate
 
 if TYPE_CHECKING:
@@ -61,6 +63,57 @@ def test_weights_of_another_type_are_computed_with_as_float32(dtype: str, tmp_pa
     expected = logits(load(tmp_path / "hf").float(), tokens)
     model = gpt2_convert.load(tmp_path / "hf")
     np.testing.assert_allclose(model.logits(tokens[0]), expected[0], rtol=0, atol=1e-5)
+
+
+def test_a_model_trained_with_an_older_transformers_says_what_it_said(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    source = shared_data / "hf-aitextgen-dangus"
+    state = torch.load(source / "pytorch_model.bin", weights_only=True)
+    # Whole, with its masks and a head that is saved a second time.
+    tensors = {name: tensor.clone() for name, tensor in state.items()}
+    save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
+    shutil.copy(source / "config.json", tmp_path)
+    model = gpt2_convert.load(tmp_path)
+    known = json.loads((source / "reference" / "texts.json").read_text(encoding="utf-8"))
+    encoder = gpt2_convert.load_encoder(source / "aitextgen.tokenizer.json")
+    with np.load(source / "reference" / "logits.npz") as reference:
+        for number, text in enumerate(known["texts"]):
+            ids = encoder.encode(text)
+            assert ids == known["ids"][number]
+            expected = reference[f"logits_{number}"]
+            np.testing.assert_allclose(model.logits(ids), expected, rtol=0, atol=2e-5)
+    assert number == 1
+
+
+def test_what_a_cast_costs_is_what_torch_makes_of_the_same_logits(tmp_path: Path) -> None:
+    import torch
+
+    original = make_model(tmp_path / "source")
+    gpt2_convert.convert(tmp_path / "source", tmp_path / "half", to="hf", dtype="float16")
+    report = gpt2_convert.verify(tmp_path / "source", tmp_path / "half", logits=True, tokens=320)
+    found = report.logits
+    assert found is not None
+    tokens = draw_ids(101, 320).reshape(10, 32)
+    one, other = (
+        torch.from_numpy(logits(each, tokens).reshape(320, 101)).double()
+        for each in (original, load(tmp_path / "half").float())
+    )
+    # The logits differ by thousandths and torch's from ours by millionths.
+    assert found.max_abs_diff == pytest.approx((one - other).abs().max().item(), rel=0.02)
+    assert found.mean_abs_diff == pytest.approx((one - other).abs().mean().item(), rel=0.02)
+    logs = [torch.log_softmax(each, -1) for each in (other, one)]
+    divergences = torch.nn.functional.kl_div(*logs, reduction="none", log_target=True).sum(-1)
+    assert found.kl_mean == pytest.approx(divergences.mean().item(), rel=0.02)
+    assert found.kl_p99 == pytest.approx(divergences.quantile(0.99).item(), rel=0.02)
+    assert found.kl_max == pytest.approx(divergences.max().item(), rel=0.02)
+    assert found.top1 == (one.argmax(-1) == other.argmax(-1)).double().mean().item()
+    firsts = [each.topk(5).indices.tolist() for each in (one, other)]
+    shared = [len({*a} & {*b}) / 5 for a, b in zip(*firsts, strict=True)]
+    assert found.top5 == pytest.approx(np.mean(shared), abs=1e-3)
 
 
 def test_greedy_generation_is_that_of_transformers(tmp_path: Path) -> None:

@@ -137,6 +137,19 @@ def verifies() -> None:
         progress=watcher,
     )
     assert_type(report, VerificationReport)
+    said = gpt2_convert.verify(
+        SOURCE,
+        "out.npz",
+        logits=True,
+        text=Path("a.txt"),
+        tokenizer="tokenizer.json",
+        tokens=1024,
+        max_kl=1e-3,
+        min_agreement=0.99,
+    )
+    if said.logits is not None:
+        assert_type(said.logits.kl_mean, float)
+        assert_type(said.logits.perplexity_source, float | None)
     assert_type(report.tolerance, Tolerance)
     assert_type(Tolerance(atol=1e-6).exact, bool)
     for finding in report.findings:

@@ -36,5 +36,6 @@ MODULES: Final = {
     "verify": "verify",
     "inspect": "inspect",
     "digest": "digest",
+    "generate": "generate",
 }
 """The module of each command, in the order of the help."""
