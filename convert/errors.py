@@ -12,6 +12,7 @@ Each class is also the standard library's kind that a caller would expect, so th
     │   └── ChecksumError                         … by not matching the checksum stored beside them
     ├── UnsupportedError     (ValueError)         legal, but this tool does not handle it
     ├── CastError            (ValueError)         a number does not fit the type it is cast to
+    ├── ComputationError     (ArithmeticError)    a model's output is not made of finite numbers
     ├── SchemaError          (ValueError)         readable, but not the model it should be
     ├── TargetError          (OSError)            the target cannot be written
     │   └── TargetExistsError (FileExistsError)   … because something is there already
@@ -139,6 +140,10 @@ class UnsupportedError(Gpt2ConvertError, ValueError):
 
 class CastError(Gpt2ConvertError, ValueError):
     """A finite number would become infinite in the type that it is to be cast to."""
+
+
+class ComputationError(Gpt2ConvertError, ArithmeticError):
+    """A model's logits are NaN or infinite: its weights are, or too large for float32."""
 
 
 class SchemaError(Gpt2ConvertError, ValueError):

@@ -11,6 +11,7 @@ from .api.digest import digest as digest
 from .api.encoder import load_encoder as load_encoder
 from .api.fetch import fetch as fetch
 from .api.inspect import inspect as inspect
+from .api.load import load as load
 from .api.open import open as open  # noqa: A004 - gpt2_convert.open, as gzip.open
 from .api.picogpt import load_encoder_hparams_and_params as load_encoder_hparams_and_params
 from .api.picogpt import load_gpt2_params_from_tf_ckpt as load_gpt2_params_from_tf_ckpt
@@ -28,6 +29,7 @@ from .checkpoint.params import ModelParams as ModelParams
 from .checkpoint.raw import FileInfo as FileInfo
 from .errors import CastError as CastError
 from .errors import ChecksumError as ChecksumError
+from .errors import ComputationError as ComputationError
 from .errors import FetchError as FetchError
 from .errors import FormatError as FormatError
 from .errors import Gpt2ConvertError as Gpt2ConvertError
@@ -38,6 +40,7 @@ from .errors import TargetExistsError as TargetExistsError
 from .errors import UnreadableError as UnreadableError
 from .errors import UnsupportedError as UnsupportedError
 from .errors import UsageError as UsageError
+from .inference.model import Model as Model
 from .progress import Progress as Progress
 from .reports.conversion import ConversionReport as ConversionReport
 from .reports.digest import DigestReport as DigestReport

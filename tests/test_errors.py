@@ -31,6 +31,7 @@ KINDS: dict[str, type[Exception]] = {
     "ChecksumError": ValueError,
     "UnsupportedError": ValueError,
     "CastError": ValueError,
+    "ComputationError": ArithmeticError,
     "SchemaError": ValueError,
     "TargetError": OSError,
     "TargetExistsError": FileExistsError,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..compare.checkpoints import compare
+from ..compare.logits import TOKENS, Bounds, compare_logits
+from ..errors import Advice, UsageError
 from ..formats.opening import open_raw
 from ..tensors.casting import CastLoss
 from ..tensors.tolerance import Tolerance
 from .companions import compare_companions
-from .source import build_source, refuse_faults
+from .sample import Sample
+from .source import Source, build_source, refuse_faults
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Sequence
 
     from ..formats.engines import EngineName
@@ -38,6 +41,12 @@ def verify(
     atol: float = 0.0,
     rtol: float = 0.0,
     weights_only: bool = False,
+    logits: bool = False,
+    text: str | os.PathLike[str] | None = None,
+    tokenizer: str | os.PathLike[str] | None = None,
+    tokens: int | None = None,
+    max_kl: float | None = None,
+    min_agreement: float | None = None,
     progress: Progress | None = None,
 ) -> VerificationReport:
     """Compare any two checkpoints that the tool reads.
@@ -48,6 +57,14 @@ def verify(
     source is to be read; the target is read as it is. ``dtype`` casts the source before it is
     compared, as a conversion with that dtype does. With the ``engine`` "tensorflow" TensorFlow is
     the witness, and no name, shape or value of the source is taken from the native reader.
+
+    With ``logits`` both models are run, and nothing is compared but what they say: the report's
+    ``logits`` tell how far they agree, and findings are the bounds that are missed. ``max_kl`` is
+    one for the largest divergence after any token, in nats, and ``min_agreement`` one for the share
+    of tokens, 0 to 1, after which both find the same id likeliest. With ``dtype`` the source is
+    rounded before, so that a model compared with itself tells what a cast would cost. The tokens
+    are the first ``tokens`` (1,024 by default) of the file ``text``, by the tokenizer beside the
+    source or the one at ``tokenizer``; without a text they are drawn, the same ones each time.
 
     Raises:
         Gpt2ConvertError: one of the two cannot be read, or the source is no GPT-2. Differences
@@ -66,6 +83,26 @@ def verify(
     )
     tolerance = Tolerance(atol, rtol)
     loss = CastLoss() if origin.dtype else None
+    if logits:
+        if not tolerance.exact:
+            raise UsageError(
+                "atol and rtol are for weights, and logits are compared in their place"
+            )
+        bounds = Bounds(max_kl, min_agreement)
+        sample = Sample(text, tokenizer, TOKENS if tokens is None else tokens)
+        with origin.open(loss) as checkpoint, Source(target).open() as other:
+            return compare_logits(
+                checkpoint,
+                other,
+                sample.read(checkpoint),
+                text=None if text is None else os.fspath(text),
+                bounds=bounds,
+                loss=loss,
+                progress=progress,
+            )
+    _refuse_idle(
+        text=text, tokenizer=tokenizer, tokens=tokens, max_kl=max_kl, min_agreement=min_agreement
+    )
     with origin.open(loss) as checkpoint, open_raw(target) as raw:
         refuse_faults(raw)
         report = compare(checkpoint, raw, tolerance=tolerance, loss=loss, progress=progress)
@@ -78,3 +115,15 @@ def verify(
             companions=compared,
             not_compared=(*report.not_compared, *alone),
         )
+
+
+def _refuse_idle(**keywords: object) -> None:
+    """Refuse keywords that mean nothing unless logits are compared.
+
+    Raises:
+        UsageError: one of them is not None.
+    """
+    for name, value in keywords.items():
+        if value is not None:
+            advice = Advice("ask for one with {}", "logits", True)
+            raise UsageError(f"{name} is for a comparison of logits", advice)

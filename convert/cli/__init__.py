@@ -23,12 +23,18 @@ def main() -> NoReturn:
     """Run the command line and exit."""
     open_standard_streams()
     catch_signals()
-    # NumPy would start a thread a core for linear algebra, of which there is none here.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # NumPy starts a thread a core for linear algebra, and few commands have any.
+    if not _computes(sys.argv[1:]):
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     code = _run()
     # Everything was flushed. Skipping the interpreter's own shutdown keeps it from trying again on
     # a pipe that is no longer read, and from complaining about it.
     os._exit(code)
+
+
+def _computes(arguments: list[str]) -> bool:
+    """Whether a command line asks for a model to be run; NumPy must know before it is imported."""
+    return arguments[:1] == ["generate"] or "--logits" in arguments
 
 
 def _run() -> int:

@@ -83,6 +83,16 @@ def weights_option(command: Command) -> Command:
     )(command)
 
 
+def heads_option(command: Command) -> Command:
+    """Add the option that states what shows in no tensor."""
+    return click.option(
+        "--n-head",
+        type=click.IntRange(1),
+        metavar="N",
+        help="The number of heads, where SOURCE does not state it.",
+    )(command)
+
+
 def cast_options(command: Command) -> Command:
     """Add the options that cast the source's weights."""
     return _add(
@@ -109,12 +119,7 @@ def conversion_options(command: Command) -> Command:
         click.option(
             "--compress", type=click.Choice(["gzip"]), help="Compress the weights (HDF5 only)."
         ),
-        click.option(
-            "--n-head",
-            type=click.IntRange(1),
-            metavar="N",
-            help="The number of heads, where SOURCE does not state it.",
-        ),
+        heads_option,
         click.option("--digest", is_flag=True, help="Report the SHA-256 of the contents too."),
     )
 

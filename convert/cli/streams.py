@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import unicodedata
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from typing import Final, TextIO
 
 PROGRAM: Final = "gpt2-convert"
+_BIDIRECTIONAL: Final = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Characters that have a terminal show what follows in another order."""
 
 
 def open_standard_streams() -> None:
@@ -53,6 +56,24 @@ def escape(text: str, stream: TextIO) -> str:
     )
     encoding = stream.encoding or "ascii"
     return safe.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def write_at_once(text: str) -> None:
+    """Write a piece of a text that is still in the making to stdout.
+
+    A pipe gets it as it is. On a terminal newlines and tabs are text, too, and other control
+    characters are not: a model may say anything.
+    """
+    if sys.stdout.isatty():
+        text = "".join(char if _is_text(char) else escape(char, sys.stdout) for char in text)
+    encoding = sys.stdout.encoding or "ascii"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    sys.stdout.flush()
+
+
+def _is_text(char: str) -> bool:
+    """Whether a terminal shows a character where the cursor is, and does nothing else."""
+    return char in "\n\t" or not (unicodedata.category(char) == "Cc" or char in _BIDIRECTIONAL)
 
 
 def print_error(message: str) -> None:

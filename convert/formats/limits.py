@@ -74,7 +74,9 @@ def check_shards(count: int, where: str) -> None:
         UnsupportedError: it has more.
     """
     if count > MAX_SHARDS:
-        raise UnsupportedError(f"{where}: {count:,} shards, where at most {MAX_SHARDS:,} are opened")
+        raise UnsupportedError(
+            f"{where}: {count:,} shards, where at most {MAX_SHARDS:,} are opened"
+        )
 
 
 def check_expansion(nbytes: int, stored: int, where: str) -> None:

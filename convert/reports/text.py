@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..errors import spell_keyword
 from ..quoting import clip, quote_some
-from .fetch import Proof
+from .agreement import describe_agreement
 from .layout import Part, draw_tree, tabulate, tabulate_statistics
 
 if TYPE_CHECKING:
@@ -25,22 +25,12 @@ if TYPE_CHECKING:
     from ..tensors.casting import CastLoss
     from .conversion import ConversionReport, LeftFile
     from .digest import DigestReport
-    from .fetch import FetchReport
     from .inspection import InspectionReport
     from .summary import Totals
     from .verification import Finding, VerificationReport
 
 MOST_FINDINGS: Final = 20
 """Findings written as text; the JSON document has them all."""
-
-
-_PROOFS: Final = {
-    Proof.PUBLISHED: "the SHA-256 is the published one",
-    Proof.STATED: "the hash is the one that the Hub states for the commit",
-    Proof.CHECKSUMS: "every tensor matches its checksum",
-    Proof.CONTENTS: "sound, and what the tensors say",
-    Proof.SIZE: "by the size alone",
-}
 
 
 class Sink(Protocol):
@@ -56,7 +46,7 @@ def write_conversion(
     """Write what was written and whether it was proven."""
     rate = report.totals.nbytes / max(seconds, 1e-3) / 1e6
     out.line((report.target.path, "bold"), f"  from {report.source.path} ({report.source.format})")
-    out.line("  ", _describe_totals(report.totals))
+    out.line("  ", describe_totals(report.totals))
     out.line("  hparams   ", _describe_hparams(report.hparams, report.hparams_from))
     _write_config(out, report.config)
     _write_dropped(out, report.dropped, report.notes)
@@ -90,9 +80,18 @@ def write_verification(out: Sink, report: VerificationReport, spell: Spell = spe
         sides += f", the source cast to {report.totals.dtype}"
     if report.engine != "native":
         sides += f", the source read by {report.engine}"
+    if report.logits is not None:
+        out.line(
+            ("compared", "bold green") if report.ok else ("different", "bold red"), f"  {sides}"
+        )
+        for label, text in describe_agreement(report.logits):
+            out.line(f"  {label:<10}  ", text)
+        write_findings(out, report.findings, spell)
+        write_notes(out, report.notes)
+        return
     if report.ok:
         out.line(("equal", "bold green"), f"  {sides}")
-        totals = _describe_totals(report.totals)
+        totals = describe_totals(report.totals)
         if report.tolerance.exact:
             out.line(f"  every bit of {totals}")
         else:
@@ -106,12 +105,12 @@ def write_verification(out: Sink, report: VerificationReport, spell: Spell = spe
         )
         out.line(f"  and {what}{beside}")
         _write_not_compared(out, report.not_compared)
-        _write_notes(out, report.notes)
+        write_notes(out, report.notes)
         return
     out.line(("different", "bold red"), f"  {sides}")
     write_findings(out, report.findings, spell)
     _write_not_compared(out, report.not_compared)
-    _write_notes(out, report.notes)
+    write_notes(out, report.notes)
 
 
 def write_findings(out: Sink, findings: Iterable[Finding], spell: Spell = spell_keyword) -> None:
@@ -172,7 +171,8 @@ def _write_left(out: Sink, left: Iterable[LeftFile]) -> None:
         out.line("  left      ", f"{quote_some(group)}: {reason}")
 
 
-def _write_notes(out: Sink, notes: Iterable[str]) -> None:
+def write_notes(out: Sink, notes: Iterable[str]) -> None:
+    """Write the notes of a report, a line each."""
     for note in notes:
         out.line("  note      ", note)
 
@@ -206,13 +206,13 @@ def write_inspection(
         _write_config(out, known.config)
         _write_dropped(out, known.dropped, report.notes)
     elif report.refusal:
-        _write_notes(out, report.notes)
+        write_notes(out, report.notes)
         out.line("  ", ("refused", "yellow"), "   ", report.refusal.spell(spell))
         for problem in report.disagreements[1:MOST_FINDINGS]:
             out.line("            ", problem.spell(spell))
         if (left := len(report.disagreements) - MOST_FINDINGS) > 0:
             out.line(f"            ... and {left:,} more; the JSON document has them all")
-    out.line("  total     ", _describe_totals(report.totals))
+    out.line("  total     ", describe_totals(report.totals))
     out.line("")
     if report.stats is not None:
         rows = tabulate_statistics(report.tensors, report.stats)
@@ -239,31 +239,6 @@ def write_check(out: Sink, report: DigestReport, spell: Spell = spell_keyword) -
     write_findings(out, report.findings, spell)
 
 
-def write_fetch(out: Sink, report: FetchReport, seconds: float) -> None:
-    """Write which files are there, where they are from, and what proves them."""
-    at = f" at {report.commit}" if report.commit else ""
-    out.line((report.folder, "bold"), f"  from {report.address}{at}")
-    width = max(len(file.name) for file in report.files)
-    for file in report.files:
-        name = f"{file.name:<{width}}"
-        what = "fetched" if file.fetched else "there"
-        out.line(f"  {what:<9} ", name, f"  {file.nbytes:,} bytes, {file.sha256}")
-    for proof, words in _PROOFS.items():
-        names = [file.name for file in report.files if file.proof is proof]
-        if names:
-            which = "all files" if len(names) == len(report.files) else quote_some(names)
-            out.line("  ", ("proven", "green"), f"    {which}: {words}")
-    if names := [file.name for file in report.unproven]:
-        why = "the origin is not proven, since no SHA-256 is published, of"
-        out.line("  ", ("note", "yellow"), f"      {why} {quote_some(names)}")
-    _write_notes(out, report.notes)
-    out.line("  ", _describe_totals(report.totals))
-    rate = report.fetched_nbytes / max(seconds, 1e-3) / 1e6
-    out.line(
-        f"  {report.fetched_nbytes:,} bytes fetched and proven in {seconds:.1f} s, {rate:,.0f} MB/s"
-    )
-
-
 def _write_dropped(out: Sink, dropped: Iterable[Dropped], notes: Iterable[str]) -> None:
     """Write what was left out, a line a reason in the order of the file, and the notes."""
     names: dict[str, list[str]] = {}
@@ -272,7 +247,7 @@ def _write_dropped(out: Sink, dropped: Iterable[Dropped], notes: Iterable[str]) 
     for reason, group in names.items():
         what = clip(group[0]) if len(group) == 1 else f"{len(group):,} tensors"
         out.line(f"  dropped   {what}: {reason}")
-    _write_notes(out, notes)
+    write_notes(out, notes)
 
 
 def _describe_loss(loss: CastLoss) -> str:
@@ -284,7 +259,8 @@ def _describe_loss(loss: CastLoss) -> str:
     return text + (f"; {overflows:,} numbers became infinite" if overflows else "")
 
 
-def _describe_totals(totals: Totals) -> str:
+def describe_totals(totals: Totals) -> str:
+    """Return how many tensors there are, and how large they are."""
     return (
         f"{totals.tensors:,} tensors, {totals.parameters:,} parameters, "
         f"{totals.nbytes:,} bytes, {totals.dtype}"

@@ -11,6 +11,7 @@ from ..tensors.tolerance import EXACT, Tolerance
 
 if TYPE_CHECKING:
     from ..errors import Advice, Spell
+    from ..inference.agreement import Agreement
     from ..tensors.casting import CastLoss
     from .summary import Json, Side, Totals
 
@@ -27,6 +28,7 @@ class Kind(StrEnum):
     HPARAMS = "hparams"
     CONFIG = "config"
     COMPANION = "companion"
+    LOGITS = "logits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,10 @@ class Finding:
     """One difference.
 
     ``tensor`` is the canonical name, or the file's own for an extra one; where no tensor differs,
-    it is the field of the configuration or the name of the companion. The numbers
-    are of values findings only: how many of ``elements`` differ, the largest absolute difference
-    (None if one of the two is no finite number there), and the first index. ``hint`` is the mistake
-    that would explain it; ``advice`` is the option that would help.
+    it is the field of the configuration, the name of the companion or what of the logits is beyond
+    its bound. The numbers are of values findings only: how many of ``elements`` differ, the largest
+    absolute difference (None if one of the two is no finite number there), and the first index.
+    ``hint`` is the mistake that would explain it; ``advice`` is the option that would help.
     """
 
     kind: Kind
@@ -77,6 +79,9 @@ class VerificationReport:
     ``max_abs_diff`` is the largest difference of all values, those within the tolerance included;
     None if some are no finite numbers. ``not_compared`` are the fields of the configuration and the
     companions that only one side has; ``companions`` are those that were compared.
+
+    Where ``logits`` is not None, the two were run and not compared otherwise: it is what came of
+    that, findings are the bounds that it misses, and ``max_abs_diff`` is None.
     """
 
     source: Side
@@ -90,6 +95,7 @@ class VerificationReport:
     max_abs_diff: float | None = 0.0
     not_compared: tuple[str, ...] = ()
     companions: tuple[str, ...] = ()
+    logits: Agreement | None = None
 
     @property
     def ok(self) -> bool:
@@ -116,6 +122,7 @@ class VerificationReport:
             "not_compared": list(self.not_compared),
             "notes": list(self.notes),
             "cast": self.loss.as_json() if self.loss else None,
+            "logits": self.logits.as_json() if self.logits else None,
             "findings": [finding.as_json(spell) for finding in self.findings],
         }
 

@@ -27,6 +27,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "verify": gpt2_convert.verify,
     "inspect": gpt2_convert.inspect,
     "digest": gpt2_convert.digest,
+    "load": gpt2_convert.load,
 }
 SHARED = tuple(inspect.signature(gpt2_convert.open).parameters)
 

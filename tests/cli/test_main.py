@@ -187,3 +187,29 @@ def test_every_reason_against_a_model_is_listed(program: Program, tmp_path: Path
     )
     assert all(f"'model/x{number}' [1] is in no row" in done.out for number in (1, 10, 24))
     assert "\n            ... and 5 more; the JSON document has them all\n" in done.out
+
+
+SHOW_THREADS = """
+import os, sys
+import gpt2_convert.cli
+gpt2_convert.cli._run = lambda: print(os.environ.get("OPENBLAS_NUM_THREADS"), flush=True) or 0
+gpt2_convert.cli.main()
+"""
+"""The program, which prints how many threads linear algebra may have, in place of its job."""
+
+
+def test_only_what_computes_has_threads_for_it() -> None:
+    environment = {key: value for key, value in os.environ.items() if "THREADS" not in key}
+
+    def threads(*arguments: str, **more: str) -> str:
+        command = [sys.executable, "-c", SHOW_THREADS, *arguments]
+        done = subprocess.run(
+            command, env={**environment, **more}, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    for words in (["tf2npz", "generate", "out.npz"], ["verify", "a", "b"], []):
+        assert threads(*words) == "1"
+    assert threads("generate", "model", "text") == "None"
+    assert threads("verify", "a", "b", "--logits") == "None"
+    assert threads("verify", "a", "b", OPENBLAS_NUM_THREADS="3") == "3"

@@ -156,6 +156,23 @@ def test_verification_documents_have_every_kind_of_finding(
     assert found["blocks[0].attn.c_proj.w", "values"]["hint"] == "transposed"
 
 
+def test_comparison_of_logits_is_in_the_document(tiny: Path, npz: Path, printed: Print) -> None:
+    code, document = printed("verify", tiny, npz, "--logits", "--tokens", "20")
+    assert code == 0
+    assert_described(document, "report")
+    assert (document["kind"], document["ok"], document["findings"]) == ("verification", True, [])
+    assert document["logits"]["kl"] == {"mean": 0, "p99": 0, "max": 0}
+    assert (document["logits"]["top1"], document["logits"]["top5"]) == (1, 1)
+
+
+def test_generation_document_has_all_ids(tiny: Path, printed: Print) -> None:
+    code, document = printed("generate", tiny, "1 2 3", "--ids", "-n", "4")
+    assert code == 0
+    assert_described(document, "report")
+    assert (document["kind"], document["ok"], document["prompt"]) == ("generation", True, [1, 2, 3])
+    assert len(document["ids"]) == 4
+
+
 def test_failed_proof_of_a_conversion_is_a_verification_document(
     tiny: Path, tmp_path: Path, printed: Print, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ from support.console import (
 )
 
 import gpt2_convert
-from gpt2_convert.cli.streams import escape
+from gpt2_convert.cli.streams import escape, write_at_once
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -170,3 +171,45 @@ def test_what_could_move_a_cursor_hide_or_fail_is_spelled_out(text: str) -> None
 def test_letters_that_the_stream_cannot_have_are_spelled_out() -> None:
     assert escape("Käse 重", io.TextIOWrapper(io.BytesIO(), encoding="latin-1")) == "Käse \\u91cd"
     assert escape("Käse 重", io.TextIOWrapper(io.BytesIO(), encoding="ascii")) == "K\\xe4se \\u91cd"
+
+
+PLAIN = "naïve\xa0重 \U0001f469\u200d\U0001f680 co\xadop"
+"""What people write: a space that does not break, a joined emoji, a soft hyphen."""
+
+
+class Screen(io.TextIOWrapper):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\n\tb", "a\n\tb"),
+        ("\x1b[2J\x07\r\x7f\x9b\x00", "\\x1b[2J\\x07\\r\\x7f\\x9b\\x00"),
+        ("\u202eabc\u2066", "\\u202eabc\\u2066"),
+        (
+            "naïve\xa0重 \U0001f469\u200d\U0001f680 co\xadop",
+            "naïve\xa0重 \U0001f469\u200d\U0001f680 co\xadop",
+        ),
+    ],
+)
+def test_a_text_is_a_text_on_a_terminal_and_moves_no_cursor(
+    text: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kind, expected in ((Screen, shown), (io.TextIOWrapper, text)):
+        under = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", kind(under, encoding="utf-8", newline=""))
+        write_at_once(text)
+        assert under.getvalue().decode() == expected, "at once, and in a pipe as it is"
+
+
+def test_a_text_of_letters_that_a_stream_cannot_have_is_spelled_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    under = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(under, encoding="latin-1"))
+    write_at_once("Käse 重")
+    assert under.getvalue() == b"K\xe4se \\u91cd"

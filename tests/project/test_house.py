@@ -21,6 +21,7 @@ ORDER = (
     "tokenizer",
     "formats",
     "reports",
+    "inference",
     "model",
     "checkpoint",
     "tensors",

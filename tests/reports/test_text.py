@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from support import raws
+from support.page import Page
 from support.reports import (
+    AGREEMENT,
     COPIED,
     DIGESTS,
-    FETCHED,
     FINDINGS,
     LEFT,
     LOSS,
@@ -29,13 +30,11 @@ from gpt2_convert.checkpoint.canonical import Dropped
 from gpt2_convert.cli.printer import spell_flag
 from gpt2_convert.errors import Advice, spell_keyword
 from gpt2_convert.reports.conversion import LeftFile
-from gpt2_convert.reports.fetch import Proof
 from gpt2_convert.reports.text import (
     MOST_FINDINGS,
     write_check,
     write_conversion,
     write_digests,
-    write_fetch,
     write_findings,
     write_inspection,
     write_verification,
@@ -45,20 +44,6 @@ from gpt2_convert.tensors.casting import CastLoss
 
 if TYPE_CHECKING:
     from gpt2_convert.errors import Spell
-    from gpt2_convert.reports.layout import Part
-
-
-class Page:
-    """Lines without their styles, which are beside them."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.styles: set[str] = set()
-
-    def line(self, *parts: Part) -> None:
-        texts = [part if isinstance(part, str) else part[0] for part in parts]
-        self.styles |= {part[1] for part in parts if not isinstance(part, str)}
-        self.lines.append("".join(texts).rstrip())
 
 
 BOTH = "models/124M/model.ckpt (tensorflow) and out.npz (npz)"
@@ -189,6 +174,24 @@ def test_what_was_read_otherwise_or_cast_is_said_beside_the_paths() -> None:
     assert page.lines[0] == (
         f"equal  {BOTH}, the source cast to float32, the source read by TensorFlow 2.16.1"
     )
+
+
+def test_two_models_that_were_run_are_told_by_what_they_said() -> None:
+    page = Page()
+    write_verification(page, verification(logits=AGREEMENT, loss=LOSS, notes=("a note",)))
+    assert page.lines == [
+        f"compared  {BOTH}, the source cast to float32",
+        "  tokens      1,024 at random",
+        "  logits      0.0123 mean difference, 0.5 largest",
+        "  KL          1.5e-06 mean, 2.5e-05 99th percentile, 0.00123 largest",
+        "  agreement   first choice 99.90%, first five 98.76%",
+        "  note      a note",
+    ]
+    page = Page()
+    missed = Finding(Kind.LOGITS, "kl", "0.00123 after one token, where 0.001 is allowed")
+    write_verification(page, verification(missed, logits=AGREEMENT))
+    assert page.lines[0] == f"different  {BOTH}"
+    assert page.lines[-1] == ("  logits    kl: 0.00123 after one token, where 0.001 is allowed")
 
 
 @pytest.mark.parametrize(
@@ -404,46 +407,3 @@ def test_a_long_name_that_was_dropped_makes_no_long_line() -> None:
     dropped = (Dropped("x" * 100_000, "the training step"),)
     write_conversion(page, conversion(dropped=dropped), 1.0)
     assert max(map(len, page.lines)) < 300
-
-
-def test_a_fetch_says_what_came_and_what_proves_it() -> None:
-    page = Page()
-    write_fetch(page, FETCHED, 2.0)
-    assert page.lines == [
-        f"models/gpt2  from https://huggingface.co/openai-community/gpt2 at {'6' * 40}",
-        f"  there     config.json        665 bytes, {'1' * 64}",
-        f"  fetched   model.safetensors  548,105,171 bytes, {'2' * 64}",
-        "  proven    'model.safetensors': the SHA-256 is the published one",
-        "  proven    'config.json': the hash is the one that the Hub states for the commit",
-        "  note      'vocab.json' numbers tokens up to 60,000, but n_vocab is 50,257",
-        "  148 tensors, 124,439,808 parameters, 497,759,232 bytes, float32",
-        "  548,105,171 bytes fetched and proven in 2.0 s, 274 MB/s",
-    ]
-
-
-def test_a_fetch_says_whose_origin_is_not_proven() -> None:
-    page = Page()
-    proofs = (Proof.CHECKSUMS, Proof.SIZE)
-    files = tuple(
-        replace(file, proof=proof) for file, proof in zip(FETCHED.files, proofs, strict=True)
-    )
-    write_fetch(page, replace(FETCHED, files=files, commit=None, notes=()), 2.0)
-    assert page.lines[0] == "models/gpt2  from https://huggingface.co/openai-community/gpt2"
-    assert page.lines[3:6] == [
-        "  proven    'config.json': every tensor matches its checksum",
-        "  proven    'model.safetensors': by the size alone",
-        (
-            "  note      the origin is not proven, since no SHA-256 is published, of "
-            "'config.json', 'model.safetensors'"
-        ),
-    ]
-    assert "yellow" in page.styles
-
-
-@pytest.mark.parametrize("proof", Proof)
-def test_a_fetch_of_files_that_are_proven_alike_says_it_once(proof: Proof) -> None:
-    page = Page()
-    files = tuple(replace(file, proof=proof) for file in FETCHED.files)
-    write_fetch(page, replace(FETCHED, files=files), 2.0)
-    (line,) = (line for line in page.lines if line.startswith("  proven"))
-    assert line.startswith("  proven    all files: ")

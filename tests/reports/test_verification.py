@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from support.documents import assert_valid
-from support.reports import FINDINGS, LOSS, tolerant, verification
+from support.reports import AGREEMENT, FINDINGS, LOSS, tolerant, verification
 
 from gpt2_convert.cli.printer import spell_flag
 from gpt2_convert.errors import spell_keyword
@@ -48,6 +48,7 @@ def test_the_document_of_two_equal_checkpoints_has_no_findings() -> None:
         "not_compared": ["n_head", "merges.txt"],
         "notes": ["a note"],
         "cast": LOSS.as_json(),
+        "logits": None,
         "findings": [],
     }
 
@@ -92,6 +93,14 @@ def test_a_largest_difference_that_is_no_number_is_null() -> None:
     document = verification(max_abs_diff=None).as_json()
     assert_valid(document, "report")
     assert document["max_abs_diff"] is None
+
+
+def test_the_document_of_two_models_that_were_run_has_what_they_said() -> None:
+    with_text = replace(AGREEMENT, text="a.txt", perplexity_source=30.5)
+    for found in (AGREEMENT, with_text):
+        document = verification(logits=found, max_abs_diff=None).as_json()
+        assert_valid(document, "report")
+        assert document["logits"] == found.as_json()
 
 
 def test_a_hint_goes_before_the_advice() -> None:

@@ -12,6 +12,7 @@ from gpt2_convert.checkpoint.canonical import Checkpoint, Dropped
 from gpt2_convert.checkpoint.config import Config
 from gpt2_convert.checkpoint.raw import FileInfo
 from gpt2_convert.errors import Advice, Problem, SchemaError
+from gpt2_convert.inference.agreement import Agreement
 from gpt2_convert.reports.conversion import ConversionReport, CopiedFile, LeftFile
 from gpt2_convert.reports.digest import DigestReport, TensorDigest
 from gpt2_convert.reports.fetch import FetchedFile, FetchReport, Proof
@@ -47,6 +48,7 @@ UNUSUAL = replace(
 COPIED = CopiedFile("vocab.json", "encoder.json", 1_042_301, "1" * 64)
 LEFT = (LeftFile("optimizer.pt", "a trainer's state"), LeftFile("logs", "a folder"))
 LOSS = CastLoss(0.25, "wte", 0.5, "wpe", {"wte": 1200, "wpe": 34})
+AGREEMENT = Agreement(1024, 0.5, 0.0123, 1.5e-6, 2.5e-5, 0.00123, 0.999, 0.98764)
 ADVICE = Advice("{} would leave it out", "drop", "*/Eve")
 
 FINDINGS = (

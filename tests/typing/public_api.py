@@ -6,6 +6,7 @@ needed an error.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, assert_type
 
@@ -18,6 +19,7 @@ from gpt2_convert import (
     CastError,
     Checkpoint,
     ChecksumError,
+    ComputationError,
     ConversionReport,
     DigestReport,
     DType,
@@ -34,6 +36,7 @@ from gpt2_convert import (
     LazyTensor,
     LinearParams,
     MLPParams,
+    Model,
     ModelParams,
     Proof,
     SchemaError,
@@ -138,6 +141,19 @@ def verifies() -> None:
         progress=watcher,
     )
     assert_type(report, VerificationReport)
+    said = gpt2_convert.verify(
+        SOURCE,
+        "out.npz",
+        logits=True,
+        text=Path("a.txt"),
+        tokenizer="tokenizer.json",
+        tokens=1024,
+        max_kl=1e-3,
+        min_agreement=0.99,
+    )
+    if said.logits is not None:
+        assert_type(said.logits.kl_mean, float)
+        assert_type(said.logits.perplexity_source, float | None)
     assert_type(report.tolerance, Tolerance)
     assert_type(Tolerance(atol=1e-6).exact, bool)
     for finding in report.findings:
@@ -187,6 +203,31 @@ def fetches() -> None:
     assert_type(report.files[0].proof is Proof.PUBLISHED, bool)
     assert_type(report.commit, str | None)
     assert_type(report.as_json(), dict[str, Any])
+
+
+def loads_and_generates() -> None:
+    model = gpt2_convert.load(
+        SOURCE,
+        format="tensorflow",
+        step=1000,
+        scope="policy",
+        drop=["value_head/*"],
+        n_head=12,
+        dtype="float16",
+        allow_overflow=True,
+        engine="native",
+        progress=watcher,
+    )
+    assert_type(model, Model)
+    assert_type(model.params, ModelParams)
+    assert_type(model.config.n_ctx, int)
+    assert_type(model.logits([1, 2]), np.ndarray[tuple[Any, ...], np.dtype[np.float32]])
+    assert_type(model.logits(np.array([1, 2])).ndim, int)
+    ids = model.generate((1, 2), 3, temperature=0.8, top_k=40, top_p=0.9, seed=1)
+    assert_type(ids, Iterator[int])
+    assert_type(Model(model.params, model.config), Model)
+    number: type[ArithmeticError] = ComputationError
+    assert issubclass(number, Exception)
 
 
 def loads_as_picogpt_does() -> None:
@@ -241,6 +282,9 @@ def mistakes(checkpoint: Checkpoint, params: ModelParams, report: ConversionRepo
     gpt2_convert.open("a", format="onnx")  # type: ignore[arg-type]
     gpt2_convert.open(b"a")  # type: ignore[arg-type]
     gpt2_convert.verify("a", "b", tolerance=1e-6)  # type: ignore[call-arg]
+    gpt2_convert.load("a", dtype="int8")  # type: ignore[arg-type]
+    gpt2_convert.load("a").logits("text")  # type: ignore[arg-type]
+    gpt2_convert.load("a").generate([1])  # type: ignore[call-arg]
     gpt2_convert.inspect("a", dtype="int8")  # type: ignore[arg-type]
     gpt2_convert.digest("a", engine="jax")  # type: ignore[arg-type]
     gpt2_convert.digest("a", progress=len)  # type: ignore[arg-type]

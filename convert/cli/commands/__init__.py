@@ -37,5 +37,6 @@ MODULES: Final = {
     "inspect": "inspect",
     "digest": "digest",
     "fetch": "fetch",
+    "generate": "generate",
 }
 """The module of each command, in the order of the help."""

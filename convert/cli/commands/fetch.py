@@ -57,7 +57,7 @@ def fetch(name: str, folder: str | None, as_json: bool, quiet: bool, **options: 
         seconds = time.monotonic() - started
 
     def show() -> None:
-        from ...reports.text import write_fetch
+        from ...reports.fetch_text import write_fetch
 
         write_fetch(Printer(), report, seconds)
 

@@ -8,7 +8,14 @@ import click
 
 import gpt2_convert
 
-from ..options import EITHER_HELP, cast_options, common_options, path_argument, weights_option
+from ..options import (
+    EITHER_HELP,
+    cast_options,
+    common_options,
+    heads_option,
+    path_argument,
+    weights_option,
+)
 from ..results import show_verification, working
 
 if TYPE_CHECKING:
@@ -24,6 +31,44 @@ if TYPE_CHECKING:
 @click.option(
     "--rtol", type=click.FloatRange(0), default=0.0, metavar="X", help="Relative tolerance."
 )
+@click.option(
+    "--logits",
+    is_flag=True,
+    help="Run both models and compare what they say, not how they are stored. With --dtype: what "
+    "that cast of SOURCE costs.",
+)
+@click.option(
+    "--text",
+    type=click.Path(readable=False),
+    metavar="FILE",
+    help="With --logits: the text to run them over. By default it is tokens at random.",
+)
+@click.option(
+    "--tokenizer",
+    type=click.Path(readable=False),
+    metavar="PATH",
+    help="With --text: a folder with a tokenizer, or its file, if not the one beside SOURCE.",
+)
+@click.option(
+    "--tokens",
+    type=click.IntRange(1),
+    metavar="N",
+    help="With --logits: how many tokens, by default 1024.",
+)
+@click.option(
+    "--max-kl",
+    type=click.FloatRange(0),
+    metavar="X",
+    help="With --logits: exit with 1 if the divergence after any token is larger.",
+)
+@click.option(
+    "--min-agreement",
+    type=click.FloatRange(0, 1),
+    metavar="Y",
+    help="With --logits: exit with 1 if a smaller share of tokens, 0 to 1, has the same first "
+    "choice.",
+)
+@heads_option
 @cast_options
 @common_options
 @weights_option
@@ -31,7 +76,8 @@ def verify(source: str, target: str, as_json: bool, quiet: bool, **options: Any)
     """Compare any two checkpoints: names, shapes, dtypes and every bit.
 
     With a tolerance, values count as equal where |source - target| <= atol + rtol * |source|. Exits
-    with 0 if the two are equal and with 1 if they differ.
+    with 0 if the two are equal and with 1 if they differ; with --logits with 0 unless a bound is
+    missed.
     """
     with working(as_json, quiet) as progress:
         report = gpt2_convert.verify(source, target, progress=progress, **options)
