@@ -48,6 +48,7 @@ assert gpt2_convert.inspect(target, stats=True).ok
 with gpt2_convert.open(f"{target}.npz") as checkpoint:
     checkpoint.params()
 gpt2_convert.load_gpt2_params_from_tf_ckpt(source, {})
+assert gpt2_convert.load(f"{target}.npz").logits([1]).shape[0] == 1
 for name in gpt2_convert.__all__:
     getattr(gpt2_convert, name)
 print(sorted({"socket", "ssl", "http.client", "urllib3", "requests"} & sys.modules.keys()))
@@ -66,6 +67,7 @@ COMMANDS = {
     "verify": "verify tiny b.h5",
     "inspect": "inspect a.h5 --stats",
     "digest": "digest a.h5",
+    "generate": "generate a.npz 1 --ids -n 2 -q",
 }
 """Each command but the one that fetches, in an order in which they can follow each other."""
 
