@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from .api.convert import convert as convert
 from .api.digest import digest as digest
+from .api.encoder import load_encoder as load_encoder
 from .api.fetch import fetch as fetch
 from .api.inspect import inspect as inspect
 from .api.open import open as open  # noqa: A004 - gpt2_convert.open, as gzip.open
+from .api.picogpt import load_encoder_hparams_and_params as load_encoder_hparams_and_params
 from .api.picogpt import load_gpt2_params_from_tf_ckpt as load_gpt2_params_from_tf_ckpt
+from .api.picogpt import shape_tree as shape_tree
 from .api.verify import verify as verify
 from .checkpoint.canonical import Checkpoint as Checkpoint
 from .checkpoint.canonical import Dropped as Dropped
@@ -52,3 +55,4 @@ from .tensors.dtype import DType as DType
 from .tensors.stats import TensorStats as TensorStats
 from .tensors.tensor import LazyTensor as LazyTensor
 from .tensors.tolerance import Tolerance as Tolerance
+from .tokenizer.encoder import Encoder as Encoder

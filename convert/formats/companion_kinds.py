@@ -58,7 +58,8 @@ _SENTENCEPIECE: Final = ("spiece.model", "sentencepiece.*model", "*.spm")
 _PROSE: Final = ("*.md", "*.html", "*.xml", "license*", "*.rst")
 """What may well begin with a bracket."""
 _NO_MERGE: Final = re.compile(rb"^(?![^ \r\n]+ [^ \r\n]+\r?$|[ \r]*$)", re.MULTILINE)
-_MAX_VOCABULARY: Final = 16 << 20
+MAX_VOCABULARY: Final = 16 << 20
+"""Bytes: a token has twenty of them, and a GPT-2 100,000 tokens at most."""
 _MAX_SCANNED: Final = 4 << 20
 """Bytes up to which a JSON file is looked at whole; of a longer one the first and the last are."""
 _HEAD: Final = 1024
@@ -125,9 +126,9 @@ def _fits(name: str, patterns: tuple[str, ...]) -> bool:
 def _check_vocabulary(file: SourceFile, n_vocab: int) -> list[str]:
     import numpy as np
 
-    if file.size > _MAX_VOCABULARY:
+    if file.size > MAX_VOCABULARY:
         raise FormatError(
-            f"{file.path}: {file.size:,} bytes, where at most {_MAX_VOCABULARY:,} make sense"
+            f"{file.path}: {file.size:,} bytes, where at most {MAX_VOCABULARY:,} make sense"
         )
     _check_text(file)
     text = file.read(0, file.size, "the vocabulary")

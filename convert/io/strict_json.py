@@ -12,6 +12,8 @@ too. :func:`parse_config` is for what Python programs write and this one carries
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from ..errors import FormatError
@@ -22,12 +24,15 @@ if TYPE_CHECKING:
     from typing import Final
 
     Number = Callable[[str], object]
+    Check = Callable[[dict[str, object]], None]
 
 MAX_DEPTH: Final = 64
 """Objects within objects: a header has three, config.json two or three."""
 _MAX_DIGITS: Final = 100
 """Of a whole number in a configuration: ``int`` takes time with the square of their number."""
 _DIGITS_OF_64_BITS: Final = 20
+_HALF_PAIR: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+"""The escape of a surrogate, of which two make a pair."""
 
 
 def parse_object(text: bytes, place: str) -> dict[str, object]:
@@ -37,7 +42,9 @@ def parse_object(text: bytes, place: str) -> dict[str, object]:
         FormatError: it is not JSON, not an object, or has one of the oddities above.
     """
     try:
-        value = _load(text.decode("utf-8"), _parse_whole, _refuse_constant, _refuse_half_pairs)
+        # UTF-8 has no half pairs: one would have to be an escape.
+        check = _refuse_half_pairs if _HALF_PAIR.search(text) else _accept
+        value = _load(text.decode("utf-8"), _parse_whole, _refuse_constant, check)
     except RecursionError:
         raise FormatError(f"{place}: JSON nested too deeply") from None
     except ValueError as error:  # UnicodeDecodeError and JSONDecodeError among them
@@ -76,8 +83,8 @@ def describe(value: object) -> str:
     return quote(value) if isinstance(value, str) else clip(repr(value))
 
 
-def _load(text: str, whole: Number, constant: Number, check: Callable[[str], None]) -> object:
-    """Parse ``text``; ``whole`` and ``constant`` make numbers of words, ``check`` looks at texts.
+def _load(text: str, whole: Number, constant: Number, check: Check) -> object:
+    """Parse ``text``; ``whole`` and ``constant`` make numbers of words, ``check`` sees each object.
 
     Raises:
         ValueError: it is not JSON, or a callback refuses something.
@@ -85,14 +92,11 @@ def _load(text: str, whole: Number, constant: Number, check: Callable[[str], Non
     """
 
     def build(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        fields: dict[str, object] = {}
-        for key, value in pairs:
-            if key in fields:
-                raise ValueError(f"the key {describe(key)} stands twice")
-            check(key)
-            if isinstance(value, str):
-                check(value)
-            fields[key] = value
+        fields = dict(pairs)
+        if len(fields) < len(pairs):
+            twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+            raise ValueError(f"the key {describe(twice)} stands twice")
+        check(fields)
         return fields
 
     value: object = json.loads(
@@ -127,10 +131,11 @@ def _refuse_constant(name: str) -> object:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _refuse_half_pairs(text: str) -> None:
-    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
-        raise ValueError(f"half a surrogate pair in {describe(text)}")
+def _refuse_half_pairs(fields: dict[str, object]) -> None:
+    for text in (*fields, *(value for value in fields.values() if isinstance(value, str))):
+        if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+            raise ValueError(f"half a surrogate pair in {describe(text)}")
 
 
-def _accept(text: str) -> None:
+def _accept(fields: dict[str, object]) -> None:
     pass

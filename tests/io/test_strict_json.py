@@ -74,6 +74,7 @@ def test_a_config_keeps_what_python_writes() -> None:
         (b'{"n": -Infinity}', "-Infinity is not a JSON number"),
         (rb'{"n": "\ud800"}', r"half a surrogate pair in '\ud800'"),
         (rb'{"\udc00x": 1}', r"half a surrogate pair in '\udc00x'"),
+        (rb'{"x": [{"n": "\uDBFF"}]}', r"half a surrogate pair in '\udbff'"),
         (b'{"n": "\xff"}', "'utf-8' codec can't decode byte 0xff"),
         (b'\xef\xbb\xbf{"n": 1}', "Unexpected UTF-8 BOM"),
         ('{"n": 1}'.encode("utf-16"), "'utf-8' codec can't decode byte 0xff"),
@@ -109,6 +110,10 @@ def test_a_key_that_stands_twice_is_refused_by_name(parse: Parse, text: bytes) -
     key = "n" if b"n" in text else "a"
     with pytest.raises(FormatError, match=f"the key '{key}' stands twice"):
         parse(text, "x")
+
+
+def test_a_pair_of_escaped_surrogates_is_one_character() -> None:
+    assert parse_object(rb'{"\ud83d\ude00": "\uD83D\uDE00"}', "x") == {"😀": "😀"}
 
 
 @BOTH

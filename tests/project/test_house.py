@@ -18,6 +18,7 @@ ORDER = (
     "api",
     "compare",
     "download",
+    "tokenizer",
     "formats",
     "reports",
     "model",

@@ -21,6 +21,7 @@ from gpt2_convert import (
     ConversionReport,
     DigestReport,
     DType,
+    Encoder,
     FetchedFile,
     FetchError,
     FetchReport,
@@ -191,6 +192,22 @@ def fetches() -> None:
 def loads_as_picogpt_does() -> None:
     params = gpt2_convert.load_gpt2_params_from_tf_ckpt("model.ckpt", {"n_layer": 12}, scope="a")
     assert_type(params, dict[str, Any])
+    found = gpt2_convert.load_encoder_hparams_and_params("124M", "models")
+    assert_type(found, tuple[Encoder, dict[str, Any], dict[str, Any]])
+    assert_type(gpt2_convert.shape_tree(params), Any)
+
+
+def encodes() -> None:
+    encoder = gpt2_convert.load_encoder(SOURCE)
+    assert_type(encoder, Encoder)
+    assert_type(encoder.encode("Not all"), list[int])
+    assert_type(encoder.encode("Not all", allow_special=True), list[int])
+    assert_type(encoder.decode([3673, 477]), str)
+    assert_type(encoder.decode(number for number in (3673, 477)), str)
+    assert_type(list(encoder.decode_each(iter([3673, 477]))), list[str])
+    assert_type(encoder.encoder["Ġall"], int)
+    assert_type(encoder.decoder[477], str)
+    assert_type(encoder.end_of_text, int | None)
 
 
 def fails() -> str:
@@ -228,6 +245,10 @@ def mistakes(checkpoint: Checkpoint, params: ModelParams, report: ConversionRepo
     gpt2_convert.digest("a", engine="jax")  # type: ignore[arg-type]
     gpt2_convert.digest("a", progress=len)  # type: ignore[arg-type]
     gpt2_convert.load_gpt2_params_from_tf_ckpt("a")  # type: ignore[call-arg]
+    gpt2_convert.load_encoder_hparams_and_params("124M")  # type: ignore[call-arg]
+    gpt2_convert.load_encoder("a").encode(b"a")  # type: ignore[arg-type]
+    gpt2_convert.load_encoder("a").encode("a", True)  # type: ignore[call-arg]
+    gpt2_convert.load_encoder("a").decode("a")  # type: ignore[arg-type]
     gpt2_convert.covert("a", "b.npz")  # type: ignore[attr-defined]
     checkpoint["wte"] = checkpoint["wpe"]  # type: ignore[index]
     checkpoint.weights()  # type: ignore[attr-defined]
