@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _SETTINGS: Final = ("HDF5_", "H5FD_")
 """What the names of the environment variables begin with that the library reads."""
+_PLUGINS: Final = "HDF5_PLUGIN_PRELOAD"
 _loading: Final = threading.Lock()
 
 
@@ -47,17 +48,25 @@ def load_h5py() -> Any:  # noqa: ANN401
 
 @contextmanager
 def _without_settings() -> Iterator[None]:
-    """Take the library's variables out of the environment for a while.
-
-    No filter that it does not have is looked for in a folder of plugins, either.
-    """
-    taken = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(_SETTINGS)}
-    os.environ["HDF5_PLUGIN_PRELOAD"] = "::"
+    """Take the library's variables out of the environment for a while."""
+    taken = take_settings()
     try:
         yield
     finally:
-        del os.environ["HDF5_PLUGIN_PRELOAD"]
+        del os.environ[_PLUGINS]
         os.environ.update(taken)
+
+
+def take_settings() -> dict[str, str]:
+    """Take the library's variables out of the environment, and return them.
+
+    What is set instead forbids to look in a folder of plugins for filters that it does not have.
+    Releases differ in when they look at that (2.0: not before there is such a filter), so a process
+    that is only for the library keeps it so.
+    """
+    taken = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(_SETTINGS)}
+    os.environ[_PLUGINS] = "::"
+    return taken
 
 
 @contextmanager

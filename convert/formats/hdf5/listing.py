@@ -19,7 +19,7 @@ from .confined import confine
 from .datasets import Describer
 from .file import HDF5File, translate_errors
 from .layout import decode, encode, encode_again, encode_attributes
-from .library import load_h5py
+from .library import load_h5py, take_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,6 +63,7 @@ def list_file(source: SourceFile, base: int) -> tuple[list[Dataset], dict[str, b
 
 def _list(source: SourceFile, base: int) -> Iterator[bytes]:
     """Yield a message for each dataset, and one of the attributes; an empty one for a group."""
+    take_settings()
     file = HDF5File(source, base)
     yield from _Walk(file, Listing(str(source.path))).messages()
     yield encode_attributes(_read_attributes(file))

@@ -180,12 +180,17 @@ def test_no_plugin_is_loaded(tmp_path: Path) -> None:
 
     path = make(tmp_path / "m.h5", fill)
     program = (
-        "import os, sys, gpt2_convert\n"
-        "from gpt2_convert.formats.hdf5.library import load_h5py\n"
+        "import sys, gpt2_convert\n"
+        "from gpt2_convert.formats.hdf5.confined import confine\n"
+        "from gpt2_convert.formats.hdf5.library import load_h5py, take_settings\n"
         "try:\n"
         "    gpt2_convert.open(sys.argv[1])\n"
         "except gpt2_convert.UnsupportedError as error:\n"
-        "    print(load_h5py().h5z.filter_avail(258), error)\n"
+        "    print(error)\n"
+        "def ask():\n"
+        "    take_settings()\n"
+        "    yield b'it knows it' if load_h5py().h5z.filter_avail(258) else b'it does not'\n"
+        "print(*confine(ask, 'm.h5'))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, path],
@@ -195,4 +200,6 @@ def test_no_plugin_is_loaded(tmp_path: Path) -> None:
         check=True,
         timeout=PATIENCE,
     )
-    assert done.stdout.startswith(f"False {path}: 'a': filter 258; ")
+    refused, known = done.stdout.splitlines()
+    assert refused.startswith(f"{path}: 'a': filter 258; ")
+    assert known == "b'it does not'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
@@ -35,14 +36,19 @@ def test_the_library_never_sees_a_source_in_this_process(
 
     def spy(file: HDF5File, source: SourceFile, base: int) -> None:
         with log.open("a") as lines:
-            lines.write(f"{os.getpid()}\n")
+            settings = {name: value for name, value in os.environ.items() if "HDF5" in name}
+            lines.write(json.dumps([os.getpid(), settings]) + "\n")
         init(file, source, base)
 
+    monkeypatch.setenv("HDF5_DRIVER", "core")
     monkeypatch.setattr(HDF5File, "__init__", spy)
     with open_hdf5(path) as raw:
         assert set(read_all(raw).values()) == {random((60, 70)).tobytes()}
-    [process] = log.read_text().splitlines()
-    assert int(process) != os.getpid()
+    [line] = log.read_text().splitlines()
+    process, settings = json.loads(line)
+    assert process != os.getpid()
+    assert settings == {"HDF5_PLUGIN_PRELOAD": "::"}
+    assert os.environ["HDF5_DRIVER"] == "core"
 
 
 def test_a_dataset_is_looked_at_once_however_many_names_it_has(
