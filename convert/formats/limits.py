@@ -34,7 +34,7 @@ MAX_HEADERS: Final = 5 << 20
 """Bytes of the headers or entries that describe the tensors: 130 for each of as many as there may
 be. NumPy writes 118, safetensors 80 and TensorFlow 30."""
 MAX_SHARDS: Final = 10_000
-"""Files of weights, each of which stays open. Models of a hundred times the size have hundreds."""
+"""Files of weights, each of which stays open. The largest models that there are have hundreds."""
 MAX_ENTRIES: Final = 100_000
 """Names in a folder. Reading them takes a tenth of a second."""
 MAX_LOOKUPS: Final = 1_000
@@ -77,7 +77,7 @@ def check_shards(count: int, where: str) -> None:
     """
     if count > MAX_SHARDS:
         raise UnsupportedError(
-            f"{where}: {count:,} shards, where at most {MAX_SHARDS:,} are opened"
+            f"{where}: more than {MAX_SHARDS:,} shards, where the largest models have some hundreds"
         )
 
 
@@ -97,12 +97,14 @@ def check_expansion(nbytes: int, stored: int, where: str) -> None:
 class Listing:
     """What one checkpoint has listed so far, in whatever number of files.
 
-    ``where`` is the file that stands for all of it in an error.
+    ``where`` is the file that stands for all of it in an error. ``exceeded`` says that there was
+    too much, so that to go on with other files would not help.
     """
 
-    __slots__ = ("_axes", "_files", "_headers", "_names", "_tensors", "_where")
+    __slots__ = ("_axes", "_files", "_headers", "_names", "_tensors", "_where", "exceeded")
 
     def __init__(self, where: str) -> None:
+        self.exceeded = False
         self._where = where
         self._tensors = self._axes = self._names = self._headers = 0
         self._files: dict[tuple[int, int], SourceFile] = {}
@@ -115,12 +117,11 @@ class Listing:
         """
         self._tensors += 1
         self._axes += rank
-        check_count(self._tensors, self._where)
+        if self._tensors > MAX_TENSORS:
+            self.exceeded = True
+            check_count(self._tensors, self._where)
         if self._axes > MAX_AXES:
-            raise UnsupportedError(
-                f"{self._where}: more than {MAX_AXES:,} axes of all tensors together, where the "
-                "largest GPT-2 has a thousand"
-            )
+            raise self._refuse(f"{MAX_AXES:,} axes of all tensors together", "a thousand")
         self.add_name(name)
 
     def add_name(self, name: str | bytes) -> None:
@@ -131,10 +132,7 @@ class Listing:
         """
         self._names += len(name)
         if self._names > MAX_NAMES:
-            raise UnsupportedError(
-                f"{self._where}: more than {MAX_NAMES:,} bytes of names, where the largest GPT-2 "
-                "has some thousands"
-            )
+            raise self._refuse(f"{MAX_NAMES:,} bytes of names", "some thousands")
 
     def add_header(self, nbytes: int) -> None:
         """Take in the size of a header, or of an entry, before it is read.
@@ -144,10 +142,13 @@ class Listing:
         """
         self._headers += nbytes
         if self._headers > MAX_HEADERS:
-            raise UnsupportedError(
-                f"{self._where}: more than {MAX_HEADERS:,} bytes of headers, where the largest "
-                "GPT-2 has some tens of thousands"
-            )
+            raise self._refuse(f"{MAX_HEADERS:,} bytes of headers", "some tens of thousands")
+
+    def _refuse(self, what: str, usual: str) -> UnsupportedError:
+        self.exceeded = True
+        return UnsupportedError(
+            f"{self._where}: more than {what}, where the largest GPT-2 has {usual}"
+        )
 
     def add_shard(self, file: SourceFile) -> None:
         """Take in a file of weights that was opened.
