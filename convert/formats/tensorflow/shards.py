@@ -6,10 +6,16 @@ from typing import TYPE_CHECKING
 
 import google_crc32c
 
-from ...errors import ChecksumError, FormatError, Gpt2ConvertError, SourceNotFoundError
+from ...errors import (
+    ChecksumError,
+    FormatError,
+    Gpt2ConvertError,
+    SourceNotFoundError,
+    UnsupportedError,
+)
 from ...io.source import CHUNK, SourceFile
 from ..foreign import explain_file
-from ..limits import MAX_SHARDS, Listing, check_shards
+from ..limits import FREE_EXPANSION, MAX_SHARDS, Listing, check_shards
 from .locate import shard_path
 from .table import mask_crc
 
@@ -81,12 +87,12 @@ class Shards:
         ]
 
     def check_room(self, parts: Iterable[Part]) -> None:
-        """Refuse parts that take more bytes than their files have, because they share some.
+        """Refuse parts that share their bytes, where a file would hold many times what it has.
 
-        A small file would hold any number of tensors.
+        No saver writes such parts; TensorFlow reads them.
 
         Raises:
-            FormatError: they do.
+            UnsupportedError: they do.
         """
         taken = [0] * len(self.files)
         for part in parts:
@@ -94,10 +100,10 @@ class Shards:
             file = self.files[entry.shard_id]
             if file and entry.offset + entry.size <= file.size:  # else it cannot be read
                 taken[entry.shard_id] += entry.size
-                if taken[entry.shard_id] > file.size:
-                    raise FormatError(
+                if taken[entry.shard_id] > max(file.size, FREE_EXPANSION):
+                    raise UnsupportedError(
                         f"{file.path}: {part.label} and others share bytes: up to it they take "
-                        f"{taken[entry.shard_id]:,}, but the file has {file.size:,}"
+                        f"{taken[entry.shard_id]:,}, where the file has {file.size:,}"
                     )
 
     def open(self, part: Part) -> Cursor:

@@ -130,6 +130,15 @@ def test_versions_that_forbid_this_reader_are_refused(version: bytes, says: str)
     assert "this one is 1" in message
 
 
+def test_thousands_of_forbidden_versions_are_refused_unread() -> None:
+    allowed = proto_bytes(3, b"\x05" * 999) + proto_int(3, 4)
+    assert parse_header(bundles.header(version=allowed), "x").num_shards == 1
+    broken = b"\x80"  # which the parser would stumble over
+    for version in (allowed + proto_int(3, 4), proto_bytes(3, b"\x05" * 1_001 + broken)):
+        message = header_refusal(bundles.header(version=version), FormatError)
+        assert "refuses more than 1,000 versions of readers" in message
+
+
 def test_unknown_fields_of_the_header_are_skipped() -> None:
     extra = proto_int(9, 5) + proto_bytes(10, b"x") + b"\x5d\0\0\0\0" + b"\x61" + bytes(8)
     assert parse_header(extra + bundles.header(3, version=extra) + extra, "x").num_shards == 3
