@@ -10,13 +10,15 @@ and 300 MB.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
-from ..errors import UnsupportedError
-from ..quoting import quote
+from ..errors import FormatError, UnsupportedError
 
 if TYPE_CHECKING:
     from typing import Final
+
+    from ..io.source import SourceFile
 
 MAX_TENSORS: Final = 40_000
 """What fits into the longest header of a safetensors file. The largest GPT-2 has 580 tensors, and
@@ -28,11 +30,11 @@ MAX_AXES: Final = 4 * MAX_TENSORS
 MAX_NAMES: Final = 4 << 20
 """Characters of all names together: 100 for each of as many tensors as there may be. OpenAI's have
 20, and those of an object graph 110."""
-MAX_HEADERS: Final = 6 << 20
-"""Bytes of the headers or entries that describe the tensors: 150 for each of as many as there may
-be. NumPy writes 128, safetensors 80 and TensorFlow 30."""
+MAX_HEADERS: Final = 5 << 20
+"""Bytes of the headers or entries that describe the tensors: 130 for each of as many as there may
+be. NumPy writes 118, safetensors 80 and TensorFlow 30."""
 MAX_SHARDS: Final = 10_000
-"""Files of weights, each of which stays open. Models a hundred times as large have some hundreds."""
+"""Files of weights, each of which stays open. The largest models that there are have hundreds."""
 MAX_ENTRIES: Final = 100_000
 """Names in a folder. Reading them takes a tenth of a second."""
 MAX_LOOKUPS: Final = 1_000
@@ -41,7 +43,7 @@ of a model has some tens."""
 MAX_EXPANSION: Final = 100
 """Bytes of elements for a compressed one. Weights gain less than 2, a network that was pruned and
 quantised 50; an archive of zeros 1000."""
-FREE_EXPANSION: Final = 256 << 20
+FREE_EXPANSION: Final = 300_000_000
 """Bytes of elements up to which it does not matter how well they are compressed."""
 
 
@@ -75,7 +77,7 @@ def check_shards(count: int, where: str) -> None:
     """
     if count > MAX_SHARDS:
         raise UnsupportedError(
-            f"{where}: {count:,} shards, where at most {MAX_SHARDS:,} are opened"
+            f"{where}: more than {MAX_SHARDS:,} shards, where the largest models have some hundreds"
         )
 
 
@@ -95,31 +97,31 @@ def check_expansion(nbytes: int, stored: int, where: str) -> None:
 class Listing:
     """What one checkpoint has listed so far, in whatever number of files.
 
-    ``where`` is the file that stands for all of it in an error.
+    ``where`` is the file that stands for all of it in an error. ``exceeded`` says that there was
+    too much, so that to go on with other files would not help.
     """
 
-    __slots__ = ("_axes", "_headers", "_names", "_tensors", "_where")
+    __slots__ = ("_axes", "_files", "_headers", "_names", "_tensors", "_where", "exceeded")
 
     def __init__(self, where: str) -> None:
+        self.exceeded = False
         self._where = where
         self._tensors = self._axes = self._names = self._headers = 0
+        self._files: dict[tuple[int, int], SourceFile] = {}
 
     def add(self, name: str | bytes, rank: int) -> None:
-        """Take in a tensor.
+        """Take in a tensor, whose rank alone is :func:`check_rank`'s matter.
 
         Raises:
-            UnsupportedError: it has too many axes, or there are too many tensors, axes or names.
+            UnsupportedError: there are too many tensors, axes or names.
         """
-        if rank > MAX_RANK:
-            check_rank(rank, f"{self._where}: {quote(name)}")
         self._tensors += 1
         self._axes += rank
-        check_count(self._tensors, self._where)
+        if self._tensors > MAX_TENSORS:
+            self.exceeded = True
+            check_count(self._tensors, self._where)
         if self._axes > MAX_AXES:
-            raise UnsupportedError(
-                f"{self._where}: more than {MAX_AXES:,} axes of all tensors together, where the "
-                "largest GPT-2 has a thousand"
-            )
+            raise self._refuse(f"{MAX_AXES:,} axes of all tensors together", "a thousand")
         self.add_name(name)
 
     def add_name(self, name: str | bytes) -> None:
@@ -130,10 +132,7 @@ class Listing:
         """
         self._names += len(name)
         if self._names > MAX_NAMES:
-            raise UnsupportedError(
-                f"{self._where}: more than {MAX_NAMES:,} bytes of names, where the largest GPT-2 "
-                "has some thousands"
-            )
+            raise self._refuse(f"{MAX_NAMES:,} bytes of names", "some thousands")
 
     def add_header(self, nbytes: int) -> None:
         """Take in the size of a header, or of an entry, before it is read.
@@ -143,7 +142,24 @@ class Listing:
         """
         self._headers += nbytes
         if self._headers > MAX_HEADERS:
-            raise UnsupportedError(
-                f"{self._where}: more than {MAX_HEADERS:,} bytes of headers, where the largest "
-                "GPT-2 has some tens of thousands"
+            raise self._refuse(f"{MAX_HEADERS:,} bytes of headers", "some tens of thousands")
+
+    def _refuse(self, what: str, usual: str) -> UnsupportedError:
+        self.exceeded = True
+        return UnsupportedError(
+            f"{self._where}: more than {what}, where the largest GPT-2 has {usual}"
+        )
+
+    def add_shard(self, file: SourceFile) -> None:
+        """Take in a file of weights that was opened.
+
+        Raises:
+            FormatError: it is one that was taken in before, under another name.
+        """
+        status = os.fstat(file.fd)
+        before = self._files.setdefault((status.st_dev, status.st_ino), file)
+        if before is not file and file.size:
+            raise FormatError(
+                f"{file.path}: the same file as {before.path.name}, under another name; each shard "
+                "has tensors of its own: fetch it again"
             )
