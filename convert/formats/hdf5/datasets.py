@@ -158,14 +158,16 @@ class Describer:
             )
         band = itemsize * _elements_at_once(counts, box)
         self._chunks += count
-        if band > MAX_BAND or count > MAX_CHUNKS:
+        cut = f"{place}: {count:,} chunks of {list(box)}"
+        if band > MAX_BAND:
             raise UnsupportedError(
-                f"{place}: {count:,} chunks of {list(box)} cannot be read in order within "
-                f"{MAX_BAND:,} bytes; {_REMEDY}"
+                f"{cut} cannot be read in order within {MAX_BAND:,} bytes; {_REMEDY}"
             )
+        if count > MAX_CHUNKS:
+            raise UnsupportedError(f"{cut}, where at most {MAX_CHUNKS:,} are read; {_REMEDY}")
         if self._chunks > MAX_ALL_CHUNKS:
             raise UnsupportedError(
-                f"{place}: more than {MAX_ALL_CHUNKS:,} chunks of all datasets together; {_REMEDY}"
+                f"{cut}, and more than {MAX_ALL_CHUNKS:,} of all datasets together; {_REMEDY}"
             )
         offsets, sizes, masks = _look_up(dataset, counts, box, self._base, place)
         if DEFLATE in filters:

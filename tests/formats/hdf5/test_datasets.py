@@ -80,8 +80,12 @@ def test_chunks_are_counted_in_all_datasets_together(
     monkeypatch.setattr(datasets, "MAX_ALL_CHUNKS", 18)
     with open_hdf5(path) as raw:
         assert len(raw.tensors) == 3
+    monkeypatch.setattr(datasets, "MAX_CHUNKS", 8)
+    with pytest.raises(gpt2_convert.UnsupportedError, match=r"'a': 9 chunks .* at most 8 are"):
+        open_hdf5(path)
+    monkeypatch.setattr(datasets, "MAX_CHUNKS", 9)
     monkeypatch.setattr(datasets, "MAX_ALL_CHUNKS", 17)
-    with pytest.raises(gpt2_convert.UnsupportedError, match="'b': more than 17 chunks of all"):
+    with pytest.raises(gpt2_convert.UnsupportedError, match=r"'b': 9 chunks .* than 17 of all"):
         open_hdf5(path)
 
 
