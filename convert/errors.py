@@ -7,6 +7,7 @@ Each class is also the standard library's kind that a caller would expect, so th
     ├── UsageError           (ValueError)         the arguments make no sense together
     ├── SourceNotFoundError  (FileNotFoundError)  nothing to read at that path
     ├── UnreadableError      (OSError)            the operating system will not let it be read
+    ├── FetchError           (ConnectionError)    a server, or the way to it, will not give it
     ├── FormatError          (ValueError)         the bytes break the rules of their own format
     │   └── ChecksumError                         … by not matching the checksum stored beside them
     ├── UnsupportedError     (ValueError)         legal, but this tool does not handle it
@@ -119,6 +120,10 @@ class SourceNotFoundError(Gpt2ConvertError, FileNotFoundError):
 
 class UnreadableError(Gpt2ConvertError, OSError):
     """The operating system refuses to open or read a file."""
+
+
+class FetchError(Gpt2ConvertError, ConnectionError):
+    """A server, or the way to it, will not give a file: refused, broken, stalled or misleading."""
 
 
 class FormatError(Gpt2ConvertError, ValueError):

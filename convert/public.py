@@ -9,6 +9,7 @@ from __future__ import annotations
 from .api.convert import convert as convert
 from .api.digest import digest as digest
 from .api.encoder import load_encoder as load_encoder
+from .api.fetch import fetch as fetch
 from .api.inspect import inspect as inspect
 from .api.load import load as load
 from .api.open import open as open  # noqa: A004 - gpt2_convert.open, as gzip.open
@@ -29,6 +30,7 @@ from .checkpoint.raw import FileInfo as FileInfo
 from .errors import CastError as CastError
 from .errors import ChecksumError as ChecksumError
 from .errors import ComputationError as ComputationError
+from .errors import FetchError as FetchError
 from .errors import FormatError as FormatError
 from .errors import Gpt2ConvertError as Gpt2ConvertError
 from .errors import SchemaError as SchemaError
@@ -43,6 +45,9 @@ from .progress import Progress as Progress
 from .reports.conversion import ConversionReport as ConversionReport
 from .reports.digest import DigestReport as DigestReport
 from .reports.digest import TensorDigest as TensorDigest
+from .reports.fetch import FetchedFile as FetchedFile
+from .reports.fetch import FetchReport as FetchReport
+from .reports.fetch import Proof as Proof
 from .reports.inspection import InspectionReport as InspectionReport
 from .reports.verification import Finding as Finding
 from .reports.verification import Kind as Kind

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support import bundles
+from support import bundles, mirrors
 from support.forked import forking
+from support.web import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
     from support.forked import Program
+    from support.web import Server
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -39,6 +41,22 @@ SHARED = Path(__file__).parents[2] / "shared" / "data"
 def tiny(tmp_path: Path) -> Path:
     """A folder with a small GPT-2 as OpenAI lays it out."""
     return bundles.write_gpt2(tmp_path / "models" / "tiny")
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server of this machine, which is asked again without much of a wait."""
+    for name in mirrors.ENVIRONMENT:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("gpt2_convert.download.client.BACKOFF_SECONDS", 0.001)
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that says nothing for 0.3 s has stalled."""
+    monkeypatch.setattr("gpt2_convert.download.client.STALL_SECONDS", 0.3)
 
 
 @pytest.fixture(scope="session")

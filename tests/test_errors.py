@@ -26,6 +26,7 @@ KINDS: dict[str, type[Exception]] = {
     "UsageError": ValueError,
     "SourceNotFoundError": FileNotFoundError,
     "UnreadableError": OSError,
+    "FetchError": ConnectionError,
     "FormatError": ValueError,
     "ChecksumError": ValueError,
     "UnsupportedError": ValueError,

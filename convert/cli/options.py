@@ -34,10 +34,19 @@ def path_argument(name: str) -> Callable[[Command], Command]:
     return click.argument(name, type=click.Path(readable=False))
 
 
-def common_options(command: Command) -> Command:
-    """Add the options that every command has."""
+def output_options(command: Command) -> Command:
+    """Add the options that say in which form a report is printed."""
     return _add(
         command,
+        click.option(JSON_OPTION, "as_json", is_flag=True, help="Print one JSON document."),
+        click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors."),
+    )
+
+
+def common_options(command: Command) -> Command:
+    """Add the options that every command has that reads a checkpoint."""
+    return _add(
+        output_options(command),
         click.option(
             "--step",
             type=click.IntRange(0),
@@ -62,8 +71,6 @@ def common_options(command: Command) -> Command:
             help="Who reads SOURCE. A conversion uses TensorFlow for the proof, as a witness. By "
             "default it reads only what the native reader declines.",
         ),
-        click.option(JSON_OPTION, "as_json", is_flag=True, help="Print one JSON document."),
-        click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors."),
     )
 
 

@@ -10,6 +10,7 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
@@ -20,29 +21,60 @@ from .interruption import stop_if_interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Final
+
+    from rich.progress import TaskID
 
     from ..progress import Progress as Callback
 
 
+_NARROW: Final = 50
+"""Columns of a terminal that has no room for a bar beside the numbers."""
+_NUMBERS: Final = 32
+"""Columns of bytes, rate and time left, with spaces: 497.8/497.8 MB 999.9 MB/s 00:00."""
+_LONGEST: Final = 32
+"""Columns of the name of a phase, which may be a file's."""
+
+
 @contextmanager
-def progress_bar() -> Iterator[Callback]:
-    """Yield a callback that keeps the bar up to date; the bar disappears at the end."""
-    bar = Progress(
-        TextColumn("{task.description:<9}"),
+def progress_bar(*, one_by_one: bool = False) -> Iterator[Callback]:
+    """Yield a callback that keeps the bar up to date; the bar disappears at the end.
+
+    Where there are many phases, files that is, they are shown ``one_by_one``; else below each
+    other.
+    """
+    console = Console(stderr=True)
+    narrow = console.width < _NARROW
+    room = min(console.width - _NUMBERS, _LONGEST)
+    name = Column(no_wrap=True, overflow="ellipsis", max_width=max(room, 1))
+    whole = Column(no_wrap=True)
+    columns: list[ProgressColumn] = [
+        TextColumn("{task.description:<9}", table_column=name),
         BarColumn(bar_width=None),  # what the terminal has left
-        DownloadColumn(table_column=Column(no_wrap=True)),
-        TransferSpeedColumn(table_column=Column(no_wrap=True)),
-        TimeRemainingColumn(table_column=Column(no_wrap=True)),
-        console=Console(stderr=True),
-        expand=True,
+        DownloadColumn(table_column=whole),
+        TransferSpeedColumn(table_column=whole),
+        TimeRemainingColumn(compact=narrow, table_column=whole),
+    ]
+    if narrow:
+        del columns[1]
+    bar = Progress(
+        *columns,
+        console=console,
+        expand=not narrow,
         transient=True,
     )
-    tasks = {}
+    tasks: dict[str, TaskID] = {}
+    before = 0
 
     def show(phase: str, done: int, total: int) -> None:
+        nonlocal before
         stop_if_interrupted()
+        if one_by_one and (phase not in tasks or done < before):
+            while tasks:
+                bar.remove_task(tasks.popitem()[1])
+        before = done
         if phase not in tasks:
-            tasks[phase] = bar.add_task(phase, total=total)
+            tasks[phase] = bar.add_task(phase, total=total or None)
         bar.update(tasks[phase], completed=done)
 
     with bar:

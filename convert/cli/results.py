@@ -57,24 +57,32 @@ def print_report(
 
 
 @contextmanager
-def working(as_json: bool, quiet: bool, *, silent: bool = False) -> Iterator[Progress]:
-    """Prepare the process for a job and report its failure; yield what is told of its progress."""
+def working(
+    as_json: bool, quiet: bool, *, silent: bool = False, one_by_one: bool = False
+) -> Iterator[Progress]:
+    """Prepare the process for a job and report its failure; yield what is told of its progress.
+
+    ``silent`` says that there is no progress to show; ``one_by_one`` is as in `progress_bar`.
+    """
     from ..io.memory import share_one_arena
     from ..io.source import allow_many_files
 
     share_one_arena()
     allow_many_files()
-    with reporting_failures(as_json, quiet), watching(quiet or silent) as progress:
+    with (
+        reporting_failures(as_json, quiet),
+        watching(quiet or silent, one_by_one=one_by_one) as progress,
+    ):
         yield progress
 
 
-def watching(quiet: bool) -> AbstractContextManager[Progress]:
+def watching(quiet: bool, *, one_by_one: bool = False) -> AbstractContextManager[Progress]:
     """Return a context that shows progress on stderr if that is a terminal and nobody objects."""
     if quiet or not in_foreground(sys.stderr):
         return nullcontext(lambda phase, done, total: stop_if_interrupted())
     from .progress_bar import progress_bar
 
-    return progress_bar()
+    return progress_bar(one_by_one=one_by_one)
 
 
 @contextmanager

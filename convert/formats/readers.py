@@ -51,6 +51,13 @@ def _open_hdf5(path: Path, step: int | None) -> RawCheckpoint:
     return open_hdf5(path, step)
 
 
+def _reopen_hdf5(path: Path, step: int | None) -> RawCheckpoint:
+    """Open an HDF5 file that was just written; imported late as above."""
+    from .hdf5.reader import open_written
+
+    return open_written(path, step)
+
+
 def _require_tensorflow() -> None:
     """Make sure that TensorFlow is there; imported late as above."""
     from .tensorflow.engine.reader import require
@@ -82,5 +89,5 @@ READERS: Final[dict[str, Reader]] = {
         reopen=huggingface.open_written,
     ),
     # The last: its signature may stand at many places, also by chance in another container.
-    hdf5.NAME: Reader("HDF5 file (.h5)", False, hdf5.recognises, _open_hdf5),
+    hdf5.NAME: Reader("HDF5 file (.h5)", False, hdf5.recognises, _open_hdf5, reopen=_reopen_hdf5),
 }

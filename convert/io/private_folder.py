@@ -64,11 +64,7 @@ class PrivateFolder:
 
     def reach(self) -> Path:
         """Return a path to the target while it is made, for programs that open files by name."""
-        through = Path(_DESCRIPTORS, str(self.fd))
-        with suppress(OSError):
-            if identify(os.stat(through)) == identify(os.fstat(self.fd)):
-                return through / self.target.name
-        return self.path / self.target.name
+        return reach_folder(self.fd, self.path) / self.target.name
 
     def check(self, fd: int) -> None:
         """Make sure that the names still lead to this folder, and to what is open as ``fd`` in it.
@@ -98,6 +94,15 @@ class PrivateFolder:
 def identify(status: os.stat_result) -> tuple[int, int]:
     """Return what tells a file or folder from every other: its device and inode."""
     return status.st_dev, status.st_ino
+
+
+def reach_folder(fd: int, path: Path) -> Path:
+    """Return a path that leads through the descriptor of a folder; its own where there is none."""
+    through = Path(_DESCRIPTORS, str(fd))
+    with suppress(OSError):
+        if identify(os.stat(through)) == identify(os.fstat(fd)):
+            return through
+    return path
 
 
 @contextmanager

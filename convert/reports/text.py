@@ -46,7 +46,7 @@ def write_conversion(
     """Write what was written and whether it was proven."""
     rate = report.totals.nbytes / max(seconds, 1e-3) / 1e6
     out.line((report.target.path, "bold"), f"  from {report.source.path} ({report.source.format})")
-    out.line("  ", _describe_totals(report.totals))
+    out.line("  ", describe_totals(report.totals))
     out.line("  hparams   ", _describe_hparams(report.hparams, report.hparams_from))
     _write_config(out, report.config)
     _write_dropped(out, report.dropped, report.notes)
@@ -87,11 +87,11 @@ def write_verification(out: Sink, report: VerificationReport, spell: Spell = spe
         for label, text in describe_agreement(report.logits):
             out.line(f"  {label:<10}  ", text)
         write_findings(out, report.findings, spell)
-        _write_notes(out, report.notes)
+        write_notes(out, report.notes)
         return
     if report.ok:
         out.line(("equal", "bold green"), f"  {sides}")
-        totals = _describe_totals(report.totals)
+        totals = describe_totals(report.totals)
         if report.tolerance.exact:
             out.line(f"  every bit of {totals}")
         else:
@@ -105,12 +105,12 @@ def write_verification(out: Sink, report: VerificationReport, spell: Spell = spe
         )
         out.line(f"  and {what}{beside}")
         _write_not_compared(out, report.not_compared)
-        _write_notes(out, report.notes)
+        write_notes(out, report.notes)
         return
     out.line(("different", "bold red"), f"  {sides}")
     write_findings(out, report.findings, spell)
     _write_not_compared(out, report.not_compared)
-    _write_notes(out, report.notes)
+    write_notes(out, report.notes)
 
 
 def write_findings(out: Sink, findings: Iterable[Finding], spell: Spell = spell_keyword) -> None:
@@ -171,7 +171,8 @@ def _write_left(out: Sink, left: Iterable[LeftFile]) -> None:
         out.line("  left      ", f"{quote_some(group)}: {reason}")
 
 
-def _write_notes(out: Sink, notes: Iterable[str]) -> None:
+def write_notes(out: Sink, notes: Iterable[str]) -> None:
+    """Write the notes of a report, a line each."""
     for note in notes:
         out.line("  note      ", note)
 
@@ -205,13 +206,13 @@ def write_inspection(
         _write_config(out, known.config)
         _write_dropped(out, known.dropped, report.notes)
     elif report.refusal:
-        _write_notes(out, report.notes)
+        write_notes(out, report.notes)
         out.line("  ", ("refused", "yellow"), "   ", report.refusal.spell(spell))
         for problem in report.disagreements[1:MOST_FINDINGS]:
             out.line("            ", problem.spell(spell))
         if (left := len(report.disagreements) - MOST_FINDINGS) > 0:
             out.line(f"            ... and {left:,} more; the JSON document has them all")
-    out.line("  total     ", _describe_totals(report.totals))
+    out.line("  total     ", describe_totals(report.totals))
     out.line("")
     if report.stats is not None:
         rows = tabulate_statistics(report.tensors, report.stats)
@@ -246,7 +247,7 @@ def _write_dropped(out: Sink, dropped: Iterable[Dropped], notes: Iterable[str]) 
     for reason, group in names.items():
         what = clip(group[0]) if len(group) == 1 else f"{len(group):,} tensors"
         out.line(f"  dropped   {what}: {reason}")
-    _write_notes(out, notes)
+    write_notes(out, notes)
 
 
 def _describe_loss(loss: CastLoss) -> str:
@@ -258,7 +259,8 @@ def _describe_loss(loss: CastLoss) -> str:
     return text + (f"; {overflows:,} numbers became infinite" if overflows else "")
 
 
-def _describe_totals(totals: Totals) -> str:
+def describe_totals(totals: Totals) -> str:
+    """Return how many tensors there are, and how large they are."""
     return (
         f"{totals.tensors:,} tensors, {totals.parameters:,} parameters, "
         f"{totals.nbytes:,} bytes, {totals.dtype}"

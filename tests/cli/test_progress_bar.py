@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -70,6 +71,34 @@ def test_narrow_terminal_still_shows_all_of_the_bar_on_one_line(
     done = run_in_terminal("tf2npz", larger, tmp_path / "out.npz", columns=50)
     assert done.code == 0
     assert BAR.search(done.err)
+
+
+FILES = """
+import time
+from gpt2_convert.cli.progress_bar import progress_bar
+
+with progress_bar(one_by_one=True) as show:
+    show("waiting", 0, 0)
+    for name in ("hparams.json", "model.ckpt.data-00000-of-00001", "verifying", "verifying"):
+        for done in range(0, 497759233, 497759232 // 8):
+            show(name, done, 497759232)
+            time.sleep(0.03)
+"""
+"""A program that shows files of 500 MB."""
+
+
+@pytest.mark.parametrize("columns", [40, 60, 100])
+def test_files_are_shown_one_by_one_each_on_a_line_that_fits(columns: int) -> None:
+    done = run_in_terminal(command=(sys.executable, "-c", FILES), columns=columns)
+    assert done.code == 0
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", done.err)
+    lines = [line for line in re.split("[\r\n]+", plain) if line]
+    assert max(map(len, lines)) <= columns
+    for start in ("waiting", "hparams", "model.c", "verifyi"):
+        assert any(line.startswith(start) for line in lines), start
+    end = re.compile(r"\d/497\.8 MB [0-9.]+ [MG]B/s \d?:?\d\d:\d\d$")
+    assert any(end.search(line) for line in lines if line.startswith("model.c"))
+    assert done.err.count(f"{ESCAPE}[1A") == 1  # the cursor goes up at the end, to clear one line
 
 
 def test_program_in_the_background_draws_nothing_over_the_prompt(

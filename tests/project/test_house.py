@@ -17,6 +17,7 @@ ORDER = (
     "public",
     "api",
     "compare",
+    "download",
     "tokenizer",
     "formats",
     "reports",

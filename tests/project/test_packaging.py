@@ -26,7 +26,7 @@ def test_every_folder_with_code_is_a_listed_package() -> None:
 
 
 def test_data_files_ship() -> None:
-    for name in ("gpt2.toml", "report.schema.json", "inspect.schema.json"):
+    for name in ("gpt2.toml", "published.toml", "report.schema.json", "inspect.schema.json"):
         assert files("gpt2_convert.schemas").joinpath(name).is_file()
     assert files("gpt2_convert").joinpath("py.typed").is_file()
 
@@ -38,7 +38,7 @@ def test_the_program_is_installed() -> None:
 
 def test_what_few_need_is_in_an_extra_and_nowhere_else() -> None:
     extras = PROJECT["project"]["optional-dependencies"]
-    assert {"tensorflow", "tokenizer"} <= extras.keys()
+    assert {"fetch", "tensorflow", "tokenizer"} <= extras.keys()
     lines = requires("gpt2-convert") or []
     needed = " ".join(line for line in lines if "extra ==" not in line)
     for extra, requirements in extras.items():

@@ -9,10 +9,16 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from support import bundles
+from support import bundles, mirrors
+
+import gpt2_convert
+
+if TYPE_CHECKING:
+    from support.web import Server
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"
@@ -50,9 +56,42 @@ def put_tokenizer(place: Path) -> bool:
     return True
 
 
-def run(script: str, place: Path) -> str:
+FETCHING = """#!{python}
+import sys
+from pathlib import Path
+
+sys.path.insert(0, {tests!r})
+from support import mirrors
+
+import gpt2_convert.cli
+
+files = {{path.name: path.read_bytes() for path in Path({origin!r}).iterdir()}}
+with mirrors.publishing(mirrors.know(files), url={url!r}):
+    gpt2_convert.cli.main()
+"""
+"""The program, for which a small model at a server of this machine is the published one."""
+
+
+@pytest.fixture
+def elsewhere(web: Server, tmp_path: Path) -> Path:
+    """An empty folder, beside a program that fetches from this machine what others fetch."""
+    files = mirrors.make_openai(tmp_path / "origin" / "openai")
+    mirrors.give_openai(web, files)
+    hf = mirrors.make_hf(tmp_path / "origin" / "hf")
+    mirrors.Hub(web, hf, ("model.safetensors",), "openai-community/gpt2")
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "gpt2-convert"
+    origin, tests = str(tmp_path / "origin" / "openai"), str(ROOT / "tests")
+    text = FETCHING.format(python=sys.executable, tests=tests, origin=origin, url=web.url)
+    program.write_text(text)
+    program.chmod(0o755)
+    (tmp_path / "place").mkdir()
+    return tmp_path / "place"
+
+
+def run(script: str, place: Path, programs: str = "") -> str:
     beside = str(Path(sys.executable).parent)
-    environment = {**os.environ, "PATH": f"{beside}:{os.environ['PATH']}"}
+    environment = {**os.environ, "PATH": f"{programs}{beside}:{os.environ['PATH']}"}
     done = subprocess.run(
         ["sh", "-ec", script],
         cwd=place,
@@ -67,11 +106,14 @@ def run(script: str, place: Path) -> str:
 
 
 @pytest.mark.slow
-def test_commands_and_programs_do_what_is_shown(place: Path) -> None:
+def test_commands_and_programs_do_what_is_shown(place: Path, elsewhere: Path) -> None:
     shown = 0
     for language, text in BLOCKS:
         if "--engine tensorflow" in text and find_spec("tensorflow") is None:
             pass  # this Python is newer than TensorFlow's wheels
+        elif "gpt2-convert fetch" in text:
+            run(text, elsewhere, f"{elsewhere.with_name('bin')}:")
+            assert gpt2_convert.verify(elsewhere / "models" / "124M", elsewhere / "gpt2").ok
         elif re.search("load_encoder|convert generate", text) and not put_tokenizer(place):
             pass  # OpenAI's tokenizer is nothing that a test can make
         elif language == "console":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from support import raws
+from support.page import Page
 from support.reports import (
     AGREEMENT,
     COPIED,
@@ -43,20 +44,6 @@ from gpt2_convert.tensors.casting import CastLoss
 
 if TYPE_CHECKING:
     from gpt2_convert.errors import Spell
-    from gpt2_convert.reports.layout import Part
-
-
-class Page:
-    """Lines without their styles, which are beside them."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.styles: set[str] = set()
-
-    def line(self, *parts: Part) -> None:
-        texts = [part if isinstance(part, str) else part[0] for part in parts]
-        self.styles |= {part[1] for part in parts if not isinstance(part, str)}
-        self.lines.append("".join(texts).rstrip())
 
 
 BOTH = "models/124M/model.ckpt (tensorflow) and out.npz (npz)"

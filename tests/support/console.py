@@ -123,7 +123,8 @@ def run_in_terminal(
         stderr=theirs,
         start_new_session=True,
         preexec_fn=take_terminal,
-        env={**os.environ, "TERM": "xterm-256color", **(env or {})},
+        # pytest-xdist tells its workers a width, which would go before the terminal's.
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "", **(env or {})},
     )
     os.close(theirs)
     shown = b""

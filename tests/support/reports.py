@@ -15,6 +15,7 @@ from gpt2_convert.errors import Advice, Problem, SchemaError
 from gpt2_convert.inference.agreement import Agreement
 from gpt2_convert.reports.conversion import ConversionReport, CopiedFile, LeftFile
 from gpt2_convert.reports.digest import DigestReport, TensorDigest
+from gpt2_convert.reports.fetch import FetchedFile, FetchReport, Proof
 from gpt2_convert.reports.inspection import InspectionReport
 from gpt2_convert.reports.summary import Side, Totals
 from gpt2_convert.reports.verification import Finding, Kind, VerificationReport
@@ -58,6 +59,20 @@ FINDINGS = (
     Finding(Kind.EXTRA, "wte/Eve", "not in the source", advice=ADVICE),
     Finding(Kind.MISSING, "wpe", "not in the target"),
 )  # fmt: skip
+FETCHED = FetchReport(
+    name="openai-community/gpt2",
+    folder="models/gpt2",
+    format="safetensors",
+    address="https://huggingface.co/openai-community/gpt2",
+    commit="6" * 40,
+    files=(
+        FetchedFile("config.json", 665, "1" * 64, Proof.STATED, False),
+        FetchedFile("model.safetensors", 548_105_171, "2" * 64, Proof.PUBLISHED, True),
+    ),
+    fetched_nbytes=548_105_171,
+    totals=TOTALS,
+    notes=("'vocab.json' numbers tokens up to 60,000, but n_vocab is 50,257",),
+)
 DIGESTS = DigestReport(
     SOURCE,
     (

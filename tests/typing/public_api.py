@@ -24,6 +24,9 @@ from gpt2_convert import (
     DigestReport,
     DType,
     Encoder,
+    FetchedFile,
+    FetchError,
+    FetchReport,
     Finding,
     FormatError,
     Gpt2ConvertError,
@@ -35,6 +38,7 @@ from gpt2_convert import (
     MLPParams,
     Model,
     ModelParams,
+    Proof,
     SchemaError,
     SourceNotFoundError,
     TargetError,
@@ -190,6 +194,17 @@ def inspects_and_digests() -> None:
     assert_type(report.sha256, str)
 
 
+def fetches() -> None:
+    report = gpt2_convert.fetch(
+        "124M", SOURCE, mirror="https://example.org/models", force=True, progress=watcher
+    )
+    assert_type(report, FetchReport)
+    assert_type(report.files, tuple[FetchedFile, ...])
+    assert_type(report.files[0].proof is Proof.PUBLISHED, bool)
+    assert_type(report.commit, str | None)
+    assert_type(report.as_json(), dict[str, Any])
+
+
 def loads_and_generates() -> None:
     model = gpt2_convert.load(
         SOURCE,
@@ -249,10 +264,11 @@ def fails() -> str:
     missing: type[FileNotFoundError] = SourceNotFoundError
     exists: type[FileExistsError] = TargetExistsError
     system: tuple[type[OSError], ...] = (UnreadableError, TargetError)
+    network: type[ConnectionError] = FetchError
     values: tuple[type[ValueError], ...] = (
         UsageError, FormatError, ChecksumError, UnsupportedError, CastError, SchemaError,
     )  # fmt: skip
-    return f"{missing} {exists} {system} {values}"
+    return f"{missing} {exists} {system} {network} {values}"
 
 
 def mistakes(checkpoint: Checkpoint, params: ModelParams, report: ConversionReport) -> None:

@@ -36,6 +36,7 @@ MODULES: Final = {
     "verify": "verify",
     "inspect": "inspect",
     "digest": "digest",
+    "fetch": "fetch",
     "generate": "generate",
 }
 """The module of each command, in the order of the help."""

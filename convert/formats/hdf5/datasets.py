@@ -1,4 +1,4 @@
-"""Datasets: what a header says, checked before any element is read, and the elements in pieces.
+"""Datasets: what the library says of one, checked before any element is read.
 
 How elements are stored (HDF5 File Format Specification, IV.A.2.i, Data Layout Message):
 
@@ -6,110 +6,203 @@ How elements are stored (HDF5 File Format Specification, IV.A.2.i, Data Layout M
 - chunked: boxes of one size, each stored alone, those at the edges in full, and each passed through
   the filters of the dataset. A chunk that was never written has no place in the file.
 
-The library trusts what it finds in a chunk: it inflates without limit, and takes as many bytes as
-a chunk should have from whatever came out. So every chunk is first inflated here, within the size
-that it must have, before the library reads the dataset.
+This runs in the process that the library may bring down (:mod:`.listing`).
 """
 
 from __future__ import annotations
 
 import math
-import zlib
-from dataclasses import dataclass
-from itertools import product
+from functools import cache
 from typing import TYPE_CHECKING
 
-from ...errors import ChecksumError, FormatError, UnsupportedError
-from ...io.source import CHUNK
+from ...errors import FormatError, UnsupportedError
+from ...quoting import clip
 from ...tensors.dtype import DType, numpy_dtype
-from .file import translate_errors
+from ..limits import check_expansion, check_rank
+from .filters import DEFLATE, FLETCHER32, MAX_RATIO, SHUFFLE
+from .layout import NOWHERE, Chunked, Compact, Contiguous, Dataset, columns, split_axis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from array import array
     from typing import Any, Final
 
-    from .file import HDF5File
+    from .layout import Storage
 
-MAX_CACHE: Final = 16 << 20
+MAX_BAND: Final = 16 << 20
 """Bytes of the chunks that have to be at hand at once to read a dataset in order."""
 MAX_CHUNKS: Final = 1 << 17
 """Chunks of a dataset; what h5py chooses by itself makes some thousands."""
-_MAX_RATIO: Final = 1032
-"""What deflate can gain at most: 258 bytes from two bits."""
-_FLETCHER32: Final = 4
-"""Bytes that this filter adds to a chunk."""
+MAX_ALL_CHUNKS: Final = 1 << 19
+"""Chunks of all datasets of a file: four times what h5py by itself makes of the largest GPT-2."""
+MAX_COMPACT: Final = 16 << 20
+"""Bytes of all compact datasets of a file: four times those of the largest GPT-2."""
+_REMEDY: Final = "h5repack -l CONTI makes the file contiguous"
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Shape and dtype of a dataset, and the shape of its chunks where it is chunked.
+class Describer:
+    """Describes the datasets of one file, in which chunks and compact elements are counted."""
 
-    ``filters`` are the numbers of the filters in the order in which a writer applies them;
-    ``cache`` is the size in bytes of the chunks that reading in order needs at once.
+    def __init__(self, size: int, base: int) -> None:
+        """Expect a file of ``size`` bytes; ``base`` is where it begins within the one on disk."""
+        self._size = size
+        self._base = base
+        self._chunks = self._compact = self._inflated = self._deflated = 0
+
+    def describe(self, dataset: Any, name: str, place: str) -> Dataset:  # noqa: ANN401
+        """Return what the library says of ``dataset``; ``place`` names it in errors.
+
+        Raises:
+            FormatError: it cannot be true, for a file of this size.
+            UnsupportedError: external, virtual, of another filter or another type of elements; or
+                there are more chunks or compact elements than may be.
+        """
+        from h5py import h5s
+
+        dtype = _dtype(dataset.get_type(), place)
+        space = dataset.get_space()
+        if space.get_simple_extent_type() == h5s.NULL:
+            raise UnsupportedError(f"{place}: an empty dataspace, which has no shape")
+        shape = tuple(int(dim) for dim in space.get_simple_extent_dims())
+        check_rank(len(shape), place)
+        nbytes = math.prod(shape) * numpy_dtype(dtype).itemsize
+        storage = self._find(dataset, shape, dtype, nbytes, place)
+        return Dataset(name, shape, dtype, nbytes, storage)
+
+    def finish(self, where: str) -> None:
+        """Refuse the file, which is ``where``, if all that is deflated in it cannot be weights.
+
+        Raises:
+            UnsupportedError: it is too small for them.
+        """
+        # Chunks may share their bytes, and need not be as small as they seem.
+        check_expansion(self._inflated, min(self._deflated, self._size), where)
+
+    def _find(
+        self,
+        dataset: Any,  # noqa: ANN401
+        shape: tuple[int, ...],
+        dtype: DType,
+        nbytes: int,
+        place: str,
+    ) -> Storage:
+        from h5py import h5d
+
+        plist = dataset.get_create_plist()
+        kind = plist.get_layout()
+        if plist.get_external_count():
+            raise UnsupportedError(
+                f"{place}: its elements lie in another file, which is not opened"
+            )
+        if kind == h5d.CHUNKED:
+            return self._find_chunks(dataset, plist, shape, dtype, place)
+        if kind not in (h5d.CONTIGUOUS, h5d.COMPACT):
+            raise UnsupportedError(f"{place}: a virtual dataset, put together from others")
+        if not nbytes:
+            return Compact(b"")
+        stored = dataset.get_storage_size()
+        offset = dataset.get_offset() if kind == h5d.CONTIGUOUS else 0
+        if offset is None or not stored:
+            raise FormatError(f"{place}: was never written; the file is incomplete")
+        if stored != nbytes:
+            raise FormatError(
+                f"{place}: shape {clip(str(list(shape)))} of {dtype} takes {nbytes:,} bytes, but "
+                f"{stored:,} are stored"
+            )
+        if kind == h5d.COMPACT:
+            return self._read_compact(dataset, shape, dtype, nbytes, place)
+        if offset + nbytes > self._size:
+            raise FormatError(
+                f"{place}: truncated: needs bytes {offset:,} to {offset + nbytes:,}, but the file "
+                f"has {self._size:,}"
+            )
+        return Contiguous(self._base + offset)
+
+    def _read_compact(
+        self,
+        dataset: Any,  # noqa: ANN401
+        shape: tuple[int, ...],
+        dtype: DType,
+        nbytes: int,
+        place: str,
+    ) -> Compact:
+        import numpy as np
+        from h5py import h5s
+
+        self._compact += nbytes
+        if self._compact > MAX_COMPACT:
+            raise UnsupportedError(f"{place}: more than {MAX_COMPACT:,} bytes of compact datasets")
+        elements = np.empty(shape, numpy_dtype(dtype))
+        dataset.read(h5s.ALL, h5s.ALL, elements)
+        return Compact(elements.tobytes())
+
+    def _find_chunks(
+        self,
+        dataset: Any,  # noqa: ANN401
+        plist: Any,  # noqa: ANN401
+        shape: tuple[int, ...],
+        dtype: DType,
+        place: str,
+    ) -> Chunked:
+        filters, width = _filters(plist, place)
+        box = tuple(int(dim) for dim in plist.get_chunk())
+        if not box or len(box) != len(shape) or 0 in box:
+            raise FormatError(f"{place}: chunks {list(box)} for the shape {clip(str(list(shape)))}")
+        itemsize = numpy_dtype(dtype).itemsize
+        counts = [-(-dim // size) for dim, size in zip(shape, box, strict=True)]
+        count = math.prod(counts)
+        padded = count * math.prod(box) * itemsize
+        if padded > self._size * (MAX_RATIO if DEFLATE in filters else 1):
+            raise FormatError(
+                f"{place}: {count:,} chunks of {list(box)} take {padded:,} bytes, more "
+                f"than a file of {self._size:,} can hold; it is incomplete"
+            )
+        band = itemsize * _elements_at_once(counts, box)
+        self._chunks += count
+        if band > MAX_BAND or count > MAX_CHUNKS:
+            raise UnsupportedError(
+                f"{place}: {count:,} chunks of {list(box)} cannot be read in order within "
+                f"{MAX_BAND:,} bytes; {_REMEDY}"
+            )
+        if self._chunks > MAX_ALL_CHUNKS:
+            raise UnsupportedError(
+                f"{place}: more than {MAX_ALL_CHUNKS:,} chunks of all datasets together; {_REMEDY}"
+            )
+        offsets, sizes, masks = _look_up(dataset, counts, box, self._base, place)
+        if DEFLATE in filters:
+            self._inflated += math.prod(shape) * itemsize
+            self._deflated += sum(sizes)
+        return Chunked(box, filters, width, band, offsets, sizes, masks)
+
+
+def _elements_at_once(counts: list[int], box: tuple[int, ...]) -> int:
+    """Return the elements, in C order, of all chunks that meet one step along the split axis."""
+    axis = split_axis(box)
+    after = zip(counts[axis + 1 :], box[axis + 1 :], strict=True)
+    return box[axis] * math.prod(count * size for count, size in after)
+
+
+@cache
+def _known_types() -> tuple[tuple[DType, Any], ...]:
+    """Return the types of elements that are read, and the library's of them.
+
+    HDF5 has no bool and no complex numbers; NumPy's are known by h5py's enumeration of FALSE and
+    TRUE and by its compound of r and i.
     """
+    from h5py import h5t
 
-    shape: tuple[int, ...]
-    dtype: DType
-    nbytes: int
-    chunk: tuple[int, ...] = ()
-    filters: tuple[int, ...] = ()
-    cache: int = 0
-
-
-def describe(dataset: Any, place: str, file_size: int) -> Layout:  # noqa: ANN401
-    """Return how ``dataset`` is stored, from its header alone.
-
-    Raises:
-        FormatError: the header cannot be true, for a file of ``file_size`` bytes.
-        UnsupportedError: external, virtual, of another filter or another type of elements.
-    """
-    from h5py import h5d, h5s
-
-    dtype = _dtype(dataset.get_type(), place)
-    space = dataset.get_space()
-    if space.get_simple_extent_type() == h5s.NULL:
-        raise UnsupportedError(f"{place}: an empty dataspace, which has no shape")
-    shape = tuple(int(dim) for dim in space.get_simple_extent_dims())
-    itemsize = numpy_dtype(dtype).itemsize
-    nbytes = math.prod(shape) * itemsize
-    plist = dataset.get_create_plist()
-    kind = plist.get_layout()
-    if plist.get_external_count():
-        raise UnsupportedError(f"{place}: its elements lie in another file, which is not opened")
-    if kind == h5d.CHUNKED:
-        return _describe_chunks(plist, Layout(shape, dtype, nbytes), place, file_size)
-    if kind not in (h5d.CONTIGUOUS, h5d.COMPACT):
-        raise UnsupportedError(f"{place}: a virtual dataset, put together from others")
-    layout = Layout(shape, dtype, nbytes)
-    if not nbytes:
-        return layout
-    stored = dataset.get_storage_size()
-    offset = dataset.get_offset() if kind == h5d.CONTIGUOUS else 0
-    if offset is None or not stored:
-        raise FormatError(f"{place}: was never written; the file is incomplete")
-    if stored != nbytes:
-        raise FormatError(
-            f"{place}: shape {list(shape)} of {dtype} takes {nbytes:,} bytes, but {stored:,} "
-            "are stored"
-        )
-    if offset + nbytes > file_size:
-        raise FormatError(
-            f"{place}: truncated: needs bytes {offset:,} to {offset + nbytes:,}, but the file "
-            f"has {file_size:,}"
-        )
-    return layout
+    return tuple(
+        (dtype, h5t.py_create(numpy_dtype(dtype), logical=True))
+        for dtype in DType
+        if dtype.in_numpy
+    )
 
 
 def _dtype(stored: Any, place: str) -> DType:  # noqa: ANN401
     from h5py import h5t
 
-    for dtype in DType:
-        # HDF5 has no bool and no complex numbers; NumPy's are known by h5py's enumeration of FALSE
-        # and TRUE and by its compound of r and i.
-        if dtype.in_numpy:
-            known = h5t.py_create(numpy_dtype(dtype), logical=True)
-            if stored.equal(known):
-                return dtype
+    for dtype, known in _known_types():
+        if stored.equal(known):
+            return dtype
     kinds = {
         h5t.INTEGER: "integer", h5t.FLOAT: "float", h5t.STRING: "string", h5t.TIME: "time",
         h5t.BITFIELD: "bitfield", h5t.OPAQUE: "opaque", h5t.COMPOUND: "compound",
@@ -125,11 +218,11 @@ def _dtype(stored: Any, place: str) -> DType:  # noqa: ANN401
     )
 
 
-def _describe_chunks(plist: Any, layout: Layout, place: str, file_size: int) -> Layout:  # noqa: ANN401
-    from h5py import h5z
-
-    known = {h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32}
-    filters = tuple(plist.get_filter(number)[0] for number in range(plist.get_nfilters()))
+def _filters(plist: Any, place: str) -> tuple[tuple[int, ...], int]:  # noqa: ANN401
+    """Return the numbers of the filters and what shuffle takes for the size of an element."""
+    settings = [plist.get_filter(number) for number in range(plist.get_nfilters())]
+    filters = tuple(int(number) for number, *_ in settings)
+    known = {DEFLATE, SHUFFLE, FLETCHER32}
     if not known.issuperset(filters):
         foreign = next(number for number in filters if number not in known)
         raise UnsupportedError(
@@ -138,162 +231,57 @@ def _describe_chunks(plist: Any, layout: Layout, place: str, file_size: int) -> 
         )
     if len(set(filters)) < len(filters):
         raise UnsupportedError(f"{place}: one filter is applied twice")
-    chunk = tuple(int(dim) for dim in plist.get_chunk())
-    if len(chunk) != len(layout.shape) or 0 in chunk:
-        raise FormatError(f"{place}: chunks {list(chunk)} for the shape {list(layout.shape)}")
-    itemsize = numpy_dtype(layout.dtype).itemsize
-    counts = [-(-dim // size) for dim, size in zip(layout.shape, chunk, strict=True)]
-    padded = math.prod(counts) * math.prod(chunk) * itemsize
-    if padded > file_size * (_MAX_RATIO if h5z.FILTER_DEFLATE in filters else 1):
-        raise FormatError(
-            f"{place}: {math.prod(counts):,} chunks of {list(chunk)} take {padded:,} bytes, more "
-            f"than a file of {file_size:,} can hold; it is incomplete"
-        )
-    # In C order, all chunks that meet one step along the first axis that they divide.
-    axis = next((axis for axis, size in enumerate(chunk) if size > 1), 0)
-    cache = chunk[axis] * math.prod(
-        count * size for count, size in zip(counts[axis + 1 :], chunk[axis + 1 :], strict=True)
-    )
-    if cache * itemsize > MAX_CACHE or math.prod(counts) > MAX_CHUNKS:
-        raise UnsupportedError(
-            f"{place}: {math.prod(counts):,} chunks of {list(chunk)} cannot be read in order "
-            f"within {MAX_CACHE:,} bytes; h5repack -l CONTI makes the file contiguous"
-        )
-    return Layout(layout.shape, layout.dtype, layout.nbytes, chunk, filters, cache * itemsize)
+    widths = [values[:1] for number, _, values, *_ in settings if number == SHUFFLE]
+    width = int(widths[0][0]) if widths and widths[0] else 0
+    if widths and not width:
+        raise FormatError(f"{place}: shuffled in elements of no size")
+    return filters, width
 
 
-def find_chunks(file: HDF5File, path: bytes, layout: Layout) -> None:
-    """Look up every chunk of the dataset at ``path``, and read none.
+def _look_up(
+    dataset: Any,  # noqa: ANN401
+    counts: list[int],
+    box: tuple[int, ...],
+    base: int,
+    place: str,
+) -> tuple[array[int], array[int], array[int]]:
+    """Return the offsets, sizes and masks of the chunks, in C order.
 
     Raises:
-        FormatError: the library cannot.
+        FormatError: two chunks are at one place, or there are more than can be.
     """
-    from h5py import h5d
+    count = math.prod(counts)
+    offsets, sizes, masks = table = columns(count)
+    strides = [math.prod(counts[axis + 1 :]) for axis in range(len(counts))]
+    axes = tuple(zip(box, counts, strides, strict=True))
+    visited = 0
+    fault = ""
 
-    with translate_errors(file.place(path)):
-        dataset = h5d.open(file.root(), path)
-        for corner in _corners(layout):
-            dataset.get_chunk_info_by_coord(corner)
+    # True ends the iteration, which no exception can.
+    def add(chunk: Any) -> bool | None:  # noqa: ANN401
+        nonlocal visited, fault
+        visited += 1
+        if visited > MAX_CHUNKS:
+            fault = f"{place}: more than {MAX_CHUNKS:,} chunks, of {count:,} that there can be"
+            return True
+        index = 0
+        for at, (size, most, stride) in zip(chunk.chunk_offset, axes, strict=True):
+            step = at // size
+            if step >= most:
+                return None  # left over from a larger shape
+            index += step * stride
+        if chunk.byte_offset is None or chunk.byte_offset == NOWHERE or not chunk.size:
+            return None
+        if offsets[index] != NOWHERE:
+            fault = f"{place}: two chunks at {list(chunk.chunk_offset)}"
+            return True
+        offsets[index] = base + chunk.byte_offset
+        sizes[index] = chunk.size
+        masks[index] = chunk.filter_mask
+        return None
 
-
-def read(file: HDF5File, path: bytes, layout: Layout) -> Iterator[bytes]:
-    """Yield the elements of the dataset at ``path`` in pieces of CHUNK bytes.
-
-    Raises:
-        ChecksumError: a chunk is damaged.
-        FormatError, UnreadableError: the elements cannot be read.
-    """
-    import numpy as np
-    from h5py import h5d, h5p, h5s
-
-    place = file.place(path)
-    with translate_errors(place):
-        access = h5p.create(h5p.DATASET_ACCESS)
-        if layout.chunk:
-            # Chunks that were read to their end go first (1.0): they are not needed again.
-            access.set_chunk_cache(_slots(layout), layout.cache, 1.0)
-        dataset = h5d.open(file.root(), path, access)
-        if layout.chunk:
-            _check_chunks(file, dataset, layout, place)
-    dtype = numpy_dtype(layout.dtype)
-    total = layout.nbytes // dtype.itemsize
-    step = CHUNK // dtype.itemsize
-    piece = np.empty(min(step, total), dtype)
-    for start in range(0, total, step):
-        stop = min(start + step, total)
-        filled = 0
-        with translate_errors(place):
-            file.check_open()
-            space = dataset.get_space()
-            for offset, shape in split(layout.shape, start, stop):
-                part = piece[filled : filled + math.prod(shape)].reshape(shape)
-                if shape:
-                    space.select_hyperslab(offset, shape)
-                dataset.read(h5s.create_simple(shape) if shape else h5s.ALL, space, part)
-                filled += part.size
-        yield piece[:filled].tobytes()
-
-
-def split(
-    shape: tuple[int, ...], start: int, stop: int
-) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Cut the elements ``start`` to ``stop``, in C order, into boxes: (offset, shape) of each.
-
-    At most one box in the middle and two an axis are needed.
-    """
-    if not shape:
-        yield (), ()
-        return
-    strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
-    while start < stop:
-        axis = next(
-            axis
-            for axis, stride in enumerate(strides)
-            if start % stride == 0 and stop - start >= stride
-        )
-        offset = tuple(start // stride % dim for stride, dim in zip(strides, shape, strict=True))
-        count = min(shape[axis] - offset[axis], (stop - start) // strides[axis])
-        yield offset, (*[1] * axis, count, *shape[axis + 1 :])
-        start += count * strides[axis]
-
-
-def _slots(layout: Layout) -> int:
-    """Return the size of the cache's hash table: ample, so that chunks do not displace each other.
-
-    Two chunks in one slot cost time, not correctness.
-    """
-    itemsize = numpy_dtype(layout.dtype).itemsize
-    cached = layout.cache // (math.prod(layout.chunk) * itemsize)
-    return 100 * cached + 1
-
-
-def _corners(layout: Layout) -> Iterator[tuple[int, ...]]:
-    """Yield the offset of every chunk; none where the dataset is not chunked."""
-    if layout.chunk:
-        sizes = zip(layout.shape, layout.chunk, strict=True)
-        yield from product(*(range(0, dim, size) for dim, size in sizes))
-
-
-def _check_chunks(file: HDF5File, dataset: Any, layout: Layout, place: str) -> None:  # noqa: ANN401
-    """Check that each chunk is there and gives as many bytes as it should.
-
-    Raises:
-        ChecksumError: it cannot be inflated.
-        FormatError: it was never written, or gives more or fewer bytes.
-    """
-    from h5py import h5z
-
-    nominal = math.prod(layout.chunk) * numpy_dtype(layout.dtype).itemsize
-    for corner in _corners(layout):
-        info = dataset.get_chunk_info_by_coord(corner)
-        here = f"{place}, chunk at {list(corner)}"
-        if info.byte_offset is None or not info.size:
-            raise FormatError(f"{here}: was never written; the file is incomplete")
-        # Bit n of the mask says that the nth filter was left out.
-        filters = [
-            number for bit, number in enumerate(layout.filters) if not info.filter_mask >> bit & 1
-        ]
-        deflated = h5z.FILTER_DEFLATE in filters
-        before = filters[: filters.index(h5z.FILTER_DEFLATE)] if deflated else filters
-        expected = nominal + _FLETCHER32 * (h5z.FILTER_FLETCHER32 in before)
-        found = info.size
-        if deflated:
-            # Deflate lengthens what it cannot shorten, by a few bytes in 16 KiB.
-            if found > expected + expected // 100 + 64:
-                raise FormatError(f"{here}: {found:,} bytes stored for {expected:,}")
-            found = _inflate(dataset.read_direct_chunk(corner)[1], expected, here)
-        if found != expected:
-            count = "more" if deflated and found > expected else f"{found:,}"
-            raise FormatError(f"{here}: {expected:,} bytes expected, found {count}")
-
-
-def _inflate(stored: bytes, expected: int, here: str) -> int:
-    """Return how many bytes ``stored`` inflates to, or one more than ``expected`` for any more."""
-    inflater = zlib.decompressobj()
-    try:
-        found = len(inflater.decompress(stored, expected + 1))
-    except zlib.error as error:
-        raise ChecksumError(f"{here}: cannot be inflated: {error}") from None
-    if found <= expected and not inflater.eof:
-        raise ChecksumError(f"{here}: the compressed bytes end too early")
-    return found
+    if count:
+        dataset.chunk_iter(add)
+    if fault:
+        raise FormatError(fault)
+    return table

@@ -1,8 +1,11 @@
-"""An HDF5 file as this reader opens it: by a checked descriptor, and with typed errors.
+"""An HDF5 file as the library gets to see it: by a checked descriptor, and with typed errors.
 
 The library never opens a path. It reads through h5py's driver for Python files, whose callbacks
 land in :class:`~gpt2_convert.io.source.SourceFile`, and an error raised there comes out of the
 library as it is. Its own POSIX driver fills up with zeros where a file ends too early; ours raises.
+
+What stands before the signature, a user block, is not shown to it: releases of the library differ
+in whether the places that they tell count from the one or the other.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ...errors import ChecksumError, FormatError, Gpt2ConvertError, UsageError
+from ...errors import FormatError, Gpt2ConvertError, UsageError
 from ...quoting import clip, quote
 from .library import load_h5py, locked
 
@@ -21,17 +24,24 @@ if TYPE_CHECKING:
 
     from ...io.source import SourceFile
 
+MAX_READ: Final = 32 << 20
+"""Bytes that the library may want at once; what it cannot do without, a list of links, has 16 MiB
+of names at most."""
 _BROKEN: Final = (
-    OSError, RuntimeError, ValueError, LookupError, TypeError, ArithmeticError, MemoryError,
+    OSError, RuntimeError, ValueError, LookupError, TypeError, ArithmeticError, SystemError,
 )  # fmt: skip
 """What h5py makes of the library's errors."""
-_FILTER_FAILED: Final = "filter returned failure"
-"""In the words of the library. That every chunk can be inflated was seen before it is asked."""
+_OUT_OF_MEMORY: Final = ("memory allocation failed", "unable to allocate", "H5MM_")
+"""In the words of the library, which has no other way to say so."""
 
 
 @contextmanager
 def translate_errors(place: str) -> Iterator[None]:
-    """Hold h5py's lock; turn what it raises into a FormatError or ChecksumError at ``place``."""
+    """Hold h5py's lock; turn what it raises into a FormatError at ``place``.
+
+    Raises:
+        MemoryError: the library has too little.
+    """
     try:
         with locked():
             yield
@@ -39,27 +49,29 @@ def translate_errors(place: str) -> Iterator[None]:
         raise
     except _BROKEN as error:
         reason = " ".join(str(arg) for arg in error.args) or type(error).__name__
-        if _FILTER_FAILED in reason:
-            raise ChecksumError(f"{place}: a chunk does not match its Fletcher-32 sum") from None
+        if any(words in reason for words in _OUT_OF_MEMORY):
+            raise MemoryError(reason) from None
         raise FormatError(f"{place}: {clip(' '.join(reason.split()))}") from None
 
 
 class HDF5File:
     """An HDF5 file, open for reading until :meth:`close` or until nobody refers to it."""
 
-    __slots__ = ("_file", "source")
+    __slots__ = ("_file", "base", "size", "source")
 
-    def __init__(self, source: SourceFile) -> None:
-        """Take over ``source`` and open it; it is closed if that fails.
+    def __init__(self, source: SourceFile, base: int) -> None:
+        """Take over ``source``, in which the signature is at ``base``; it is closed if that fails.
 
         Raises:
             FormatError, UnreadableError: the library or the operating system cannot.
         """
         h5py = load_h5py()
         self.source = source
+        self.base = base
+        self.size = source.size - base
         try:
             with translate_errors(str(source.path)):
-                self._file = h5py.File(_Stream(source), "r")
+                self._file = h5py.File(_Stream(source, base), "r")
         except BaseException:
             source.close()
             raise
@@ -94,22 +106,32 @@ class HDF5File:
 class _Stream:
     """The methods of a Python file that h5py's driver calls."""
 
-    __slots__ = ("_position", "_source")
+    __slots__ = ("_base", "_position", "_source")
 
-    def __init__(self, source: SourceFile) -> None:
+    def __init__(self, source: SourceFile, base: int) -> None:
         self._source = source
+        self._base = base
         self._position = 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._position = offset + (self._source.size if whence == os.SEEK_END else 0)
+        end = self._source.size - self._base
+        self._position = offset + (end if whence == os.SEEK_END else 0)
         return self._position
 
     def tell(self) -> int:
         return self._position
 
     def read(self, size: int) -> bytes:
-        return self._source.read(self._position, size, "the HDF5 library")
+        buffer = bytearray(size)
+        self.readinto(memoryview(buffer))
+        return bytes(buffer)
 
     def readinto(self, buffer: memoryview) -> int:
-        self._source.read_into(buffer, self._position, "the HDF5 library")
+        # The memory is the library's, and this is the first that is seen of it.
+        if len(buffer) > MAX_READ:
+            raise FormatError(
+                f"{self._source.path}: the HDF5 library wants {len(buffer):,} bytes at once, and "
+                f"no part of a sound file takes more than {MAX_READ:,}"
+            )
+        self._source.read_into(buffer, self._base + self._position, "the HDF5 library")
         return len(buffer)

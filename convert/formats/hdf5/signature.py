@@ -27,11 +27,16 @@ def recognises(path: Path) -> bool:
         return False
     file = SourceFile(path)
     try:
-        offset = 0
-        while offset + len(_SIGNATURE) <= file.size:
-            if file.read(offset, len(_SIGNATURE), "the signature") == _SIGNATURE:
-                return True
-            offset = offset * 2 or _FIRST_USER_BLOCK
-        return False
+        return find_signature(file) is not None
     finally:
         file.close()
+
+
+def find_signature(file: SourceFile) -> int | None:
+    """Return where in ``file`` the signature is, which is where HDF5 begins; None without one."""
+    offset = 0
+    while offset + len(_SIGNATURE) <= file.size:
+        if file.read(offset, len(_SIGNATURE), "the signature") == _SIGNATURE:
+            return offset
+        offset = offset * 2 or _FIRST_USER_BLOCK
+    return None

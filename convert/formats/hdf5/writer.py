@@ -182,6 +182,7 @@ class _Tree:
         from h5py import h5f, h5g, h5p
 
         access = h5p.create(h5p.FILE_ACCESS)
+        access.set_fapl_sec2()  # whatever the environment says
         access.set_libver_bounds(h5f.LIBVER_V18, h5f.LIBVER_V18)
         access.set_fclose_degree(h5f.CLOSE_STRONG)
         access.set_file_locking(False, ignore_when_disabled=True)

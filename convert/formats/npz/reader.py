@@ -16,9 +16,7 @@ these counts as damage to the header.
 
 from __future__ import annotations
 
-import copy
 import zipfile
-import zlib
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -29,34 +27,23 @@ from ...quoting import clip, quote
 from ...tensors.dtype import DType
 from ...tensors.tensor import LazyTensor
 from ..foreign import explain_file
-from ..limits import check_count
+from ..limits import Listing, check_expansion, check_rank
 from ..provenance import read_comment
 from .crc32 import crc32
-from .npy_header import Inflated, read_header
+from .directory import BROKEN, MAGICS, find_data, open_archive
+from .npy_header import Headers, Inflated, Stored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import Final
 
 NAME: Final = "npz"
 _SUFFIX: Final = ".npy"
-_END: Final = b"PK\x05\x06"
-_END_SIZE: Final = 22
-"""Bytes of the last record before the archive's comment. Bytes 10 and 11 are the number of members,
-20 and 21 the length of the comment."""
-_IN_ZIP64: Final = 0xFFFF
-"""Where that many or more stand in the zip64 record."""
-_MAGICS: Final = (b"PK\x03\x04", _END)
-"""A member's local header; the only record of an empty archive."""
-_MAX_DIRECTORY: Final = 8 << 20
-"""Bytes of the zip directory: 200 for each of as many members as there may be."""
-_MAX_DEFLATE_RATIO: Final = 1032
-"""Deflate codes at most 258 bytes in two bits (zlib.net/zlib_tech.html)."""
-_BROKEN: Final = (
-    zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, OSError, zlib.error,
-)  # fmt: skip
-"""What zipfile raises for damaged archives."""
+_DTYPES: Final = {dtype.value: dtype for dtype in DType}
+_ENCRYPTED: Final = 0x01
+_UNHANDLED: Final = 0x60
+"""Flags of patched data, and of encryption with certificates."""
 
 
 def recognises(path: Path) -> bool:
@@ -65,7 +52,7 @@ def recognises(path: Path) -> bool:
         return False
     file = SourceFile(path)
     try:
-        return file.size >= 4 and file.read(0, 4, "the magic") in _MAGICS
+        return file.size >= 4 and file.read(0, 4, "the magic") in MAGICS
     finally:
         file.close()
 
@@ -81,17 +68,18 @@ def open_npz(path: Path, step: int | None = None) -> RawCheckpoint:
         UnsupportedError: a member is pickled, in Fortran order, big-endian or encrypted.
     """
     file = SourceFile(path)
-    try:
-        archive = zipfile.ZipFile(_Stream(file))
-    except Gpt2ConvertError:
-        raise
-    except _BROKEN as error:
-        raise FormatError(
-            f"{path}: not a readable zip file ({clip(str(error))}); it is cut short or damaged: "
-            "fetch it again"
-        ) from None
-    _check_directory(archive, file)
-    tensors = tuple(_open_member(archive, member, file) for member in archive.infolist())
+    archive = open_archive(file)
+    listing = Listing(str(path))
+    headers = Headers(listing)
+    tensors = tuple(
+        _open_member(archive, member, file, headers, listing) for member in archive.infolist()
+    )
+    deflated = [each for each in archive.infolist() if each.compress_type == zipfile.ZIP_DEFLATED]
+    check_expansion(
+        sum(each.file_size for each in deflated),
+        sum(each.compress_size for each in deflated),
+        str(path),
+    )
     stated = read_comment(archive.comment, str(path))
     return RawCheckpoint(
         format=NAME,
@@ -103,100 +91,44 @@ def open_npz(path: Path, step: int | None = None) -> RawCheckpoint:
     )
 
 
-class _Stream:
-    """A SourceFile with a position, as zipfile wants it; its errors stay those of SourceFile."""
-
-    __slots__ = ("_file", "_position")
-
-    def __init__(self, file: SourceFile) -> None:
-        self._file = file
-        self._position = 0
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        position = (0, self._position, self._file.size)[whence] + offset
-        if position < 0:
-            # The kind that files raise, by which zipfile learns that there is no zip64 record.
-            raise OSError(f"a record would start {-position:,} bytes before the file")
-        self._position = position
-        return position
-
-    def read(self, size: int = -1) -> bytes:
-        left = max(0, self._file.size - self._position)
-        size = left if size < 0 else min(size, left)
-        if size > _MAX_DIRECTORY:  # the directory is the only thing that zipfile reads at once
-            raise FormatError(
-                f"{self._file.path}: a zip directory of {size:,} bytes, where at most "
-                f"{_MAX_DIRECTORY:,} make sense"
-            )
-        data = self._file.read(self._position, size, "the archive") if size else b""
-        self._position += size
-        return data
-
-
-def _check_directory(archive: zipfile.ZipFile, file: SourceFile) -> None:
-    """Compare what zipfile has found with a limit and with what the last record states.
-
-    A damaged length in the directory makes zipfile pass over the records that follow, and it takes
-    as much of the comment as a truncated file has.
-    """
-    found = len(archive.infolist())
-    check_count(found, str(file.path))
-    end = file.size - _END_SIZE - len(archive.comment)
-    record = file.read(end, _END_SIZE, "the end of the directory")
-    stated = int.from_bytes(record[10:12], "little")
-    if not record.startswith(_END) or (stated != found and stated != _IN_ZIP64):
-        raise FormatError(
-            f"{file.path}: not a readable zip file: its directory has {found:,} members, and no "
-            f"record of as many ends the file"
-        )
-    announced = int.from_bytes(record[20:22], "little")
-    if announced != len(archive.comment):
-        raise FormatError(
-            f"{file.path}: truncated: a comment of {announced:,} bytes ends the file, which has "
-            f"{len(archive.comment):,} of them; fetch it again"
-        )
-
-
-def _open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: SourceFile) -> LazyTensor:
+def _open_member(
+    archive: zipfile.ZipFile,
+    member: zipfile.ZipInfo,
+    file: SourceFile,
+    headers: Headers,
+    listing: Listing,
+) -> LazyTensor:
     place = f"{file.path}: {quote(member.filename)}"
     if not member.filename.endswith(_SUFFIX):
         raise explain_file(file) or FormatError(
             f"{place}: not a {_SUFFIX} member, so this is not a NumPy archive"
         )
-    if member.flag_bits & 1:
+    if member.flag_bits & _ENCRYPTED:
         raise UnsupportedError(f"{place}: encrypted")
-    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise UnsupportedError(f"{place}: zip compression {member.compress_type}, not 0 or 8")
-    ratio = 1 if member.compress_type == zipfile.ZIP_STORED else _MAX_DEFLATE_RATIO
-    if member.compress_size > file.size or member.file_size > ratio * member.compress_size:
+    if member.flag_bits & _UNHANDLED:
         raise FormatError(
-            f"{place}: {member.file_size:,} bytes cannot be stored in {member.compress_size:,} "
-            f"of a file of {file.size:,}"
+            f"{place}: zip flags {member.flag_bits:#06x}, which no archive of NumPy's has"
         )
-    # zipfile compares no checksum where it knows of none.
-    unchecked = copy.copy(member)
-    del unchecked.CRC
-    raw = copy.copy(unchecked)
-    raw.compress_type, raw.file_size = zipfile.ZIP_STORED, raw.compress_size
+    deflated = member.compress_type == zipfile.ZIP_DEFLATED
+    if not deflated and member.compress_type != zipfile.ZIP_STORED:
+        raise UnsupportedError(f"{place}: zip compression {member.compress_type}, not 0 or 8")
+    at = find_data(file, member, place)
+    stored = Stored(file, at, member.compress_size, place)
     try:
-        with archive.open(raw) as stored:
-            stream = stored if member.compress_type == zipfile.ZIP_STORED else Inflated(stored)
-            shape, fortran, dtype, start = read_header(stream, place)
+        shape, fortran, dtype, start = headers.read(Inflated(stored) if deflated else stored, place)
     except Gpt2ConvertError:
         raise
-    except _BROKEN as error:
+    except BROKEN as error:
         raise FormatError(f"{place}: {clip(str(error))}") from None
+    name = member.filename.removesuffix(_SUFFIX)
+    check_rank(len(shape), place)
+    listing.add(name, len(shape))
     if dtype.hasobject:
         raise UnsupportedError(f"{place}: pickled Python objects; they are never loaded")
     if fortran and len(shape) > 1:
         raise UnsupportedError(f"{place}: Fortran order; save it again as C order")
-    if dtype.name not in set(DType) or dtype.newbyteorder("<") != dtype:
+    known = _DTYPES.get(dtype.name)
+    if known is None or dtype.newbyteorder("<") != dtype:
         raise UnsupportedError(f"{place}: dtype {quote(dtype.str)} is not a little-endian number")
     # NumPy lets negative sizes pass, and True.
     if not all(type(dim) is int and 0 <= dim < 1 << 63 for dim in shape):
@@ -204,44 +136,55 @@ def _open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, file: Source
     nbytes = dtype.itemsize
     for dim in shape:
         nbytes *= dim
-    if start + nbytes != member.file_size:
+    if len(start) + nbytes != member.file_size:
         raise FormatError(
             f"{place}: shape {clip(str(list(shape)))} of {dtype} does not fill the "
-            f"{member.file_size - start:,} bytes that follow the header"
+            f"{member.file_size - len(start):,} bytes that follow the header"
         )
-    name = member.filename.removesuffix(_SUFFIX)
+    expected, crc = member.CRC, crc32(start)
+    if deflated:
+        del member.CRC  # zipfile compares no checksum where it knows of none
+        open_elements = partial(_inflate, archive, member, len(start), nbytes)
+    else:
+        open_elements = partial(file.chunks, at + len(start), nbytes, place)
     return LazyTensor(
         name=name,
         shape=shape,
-        dtype=DType(dtype.name),
+        dtype=known,
         nbytes=nbytes,
-        read=partial(_read_member, archive, unchecked, member.CRC, place, start, nbytes),
+        read=partial(_read_elements, open_elements, crc, expected, place),
         source_name=name,
     )
 
 
-def _read_member(
-    archive: zipfile.ZipFile,
-    member: zipfile.ZipInfo,
-    expected: int,
-    place: str,
-    start: int,
-    nbytes: int,
+def _inflate(
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, start: int, nbytes: int
 ) -> Iterator[bytes]:
-    """Yield the elements of a member and compare its CRC-32 after the last ones."""
+    """Yield the elements of a deflated member, which follow its first ``start`` bytes."""
+    with archive.open(member) as stream:
+        stream.read(start)
+        for position in range(0, nbytes, CHUNK):
+            size = min(CHUNK, nbytes - position)
+            chunk = stream.read(size)
+            if len(chunk) != size:
+                raise EOFError(f"ends after {position + len(chunk):,} bytes")
+            yield chunk
+
+
+def _read_elements(
+    elements: Callable[[], Iterator[bytes]], crc: int, expected: int, place: str
+) -> Iterator[bytes]:
+    """Yield the elements, and compare the CRC-32 of the member after the last ones.
+
+    ``crc`` is that of what is in front of them.
+    """
     try:
-        with archive.open(member) as stream:
-            crc = crc32(stream.read(start))
-            for position in range(0, nbytes, CHUNK):
-                size = min(CHUNK, nbytes - position)
-                chunk = stream.read(size)
-                if len(chunk) != size:
-                    raise FormatError(f"{place}: ends after {position + len(chunk):,} bytes")
-                crc = crc32(chunk, crc)
-                yield chunk
+        for chunk in elements():
+            crc = crc32(chunk, crc)
+            yield chunk
     except Gpt2ConvertError:
         raise
-    except _BROKEN as error:
+    except BROKEN as error:
         raise FormatError(f"{place}: {clip(str(error))}") from None
     if crc != expected:
         raise ChecksumError(

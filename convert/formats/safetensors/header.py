@@ -24,7 +24,7 @@ from ...errors import FormatError, UnsupportedError
 from ...io.strict_json import describe, parse_object
 from ...tensors.dtype import DType
 from ..foreign import explain_file
-from ..limits import check_count
+from ..limits import Listing, check_rank
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,8 +60,6 @@ MAX_FORMAT_HEADER_BYTES: Final = 100_000_000
 """Beyond this the library calls a header invalid, so no such length is a safetensors file's."""
 MAX_HEADER_BYTES: Final = 4 << 20
 """Room for as many tensors as may be; a GPT-2's header has some tens of kilobytes."""
-MAX_RANK: Final = 32
-"""The axes that every NumPy can handle."""
 _MAX_BYTES: Final = (1 << 63) - 1
 _FIELDS: Final = {"dtype", "shape", "data_offsets"}
 
@@ -100,8 +98,8 @@ def announced_length(head: bytes) -> int | None:
     return int.from_bytes(head[:LENGTH_BYTES], "little")
 
 
-def read_header(file: SourceFile) -> Header:
-    """Read and check the header of ``file``.
+def read_header(file: SourceFile, listing: Listing | None = None) -> Header:
+    """Read and check the header of ``file``; ``listing`` counts what all files of a model list.
 
     Raises:
         FormatError: it breaks a rule of the format, or ``file`` is something else altogether.
@@ -120,11 +118,15 @@ def read_header(file: SourceFile) -> Header:
             f"{where}: a header of {length:,} bytes announced, where at most "
             f"{MAX_HEADER_BYTES:,} make sense; fetch it again"
         )
+    listing = listing or Listing(where)
+    listing.add_header(length)
     data_start = LENGTH_BYTES + length
     fields = parse_object(file.read(LENGTH_BYTES, length, "the header"), f"{where}: header")
     metadata = _parse_metadata(fields.pop(METADATA, None), where)
-    check_count(len(fields), where)
-    entries = [_parse_entry(name, entry, where) for name, entry in fields.items()]
+    entries = []
+    for name, entry in fields.items():
+        entries.append(_parse_entry(name, entry, where))
+        listing.add(name, len(entries[-1].shape))
     entries.sort(key=_position)
     _check_contiguity(entries, where)
     fault = _check_end(entries, file.size - data_start, where)
@@ -151,12 +153,12 @@ def _parse_entry(name: str, fields: object, where: str) -> Entry:
         odd = ", ".join(describe(key) for key in sorted(fields.keys() ^ _FIELDS)[:3])
         raise FormatError(f"{place}: dtype, shape and data_offsets expected; missing or odd: {odd}")
     dtype = _parse_dtype(fields["dtype"], place)
+    if isinstance(fields["shape"], list):
+        check_rank(len(fields["shape"]), place)
     shape = _parse_numbers(fields["shape"], f"{place}: shape")
     offsets = _parse_numbers(fields["data_offsets"], f"{place}: data_offsets")
     if len(offsets) != 2:
         raise FormatError(f"{place}: data_offsets: 2 numbers expected, found {len(offsets):,}")
-    if len(shape) > MAX_RANK:
-        raise UnsupportedError(f"{place}: {len(shape):,} axes, more than NumPy's {MAX_RANK}")
     begin, end = offsets
     if begin > end:
         raise FormatError(f"{place}: ends at byte {end:,} of the data, before it begins: {begin:,}")

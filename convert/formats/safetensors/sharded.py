@@ -19,7 +19,7 @@ from ...errors import FormatError, Gpt2ConvertError, SourceNotFoundError
 from ...io.source import SourceFile
 from ...io.strict_json import describe, parse_object
 from ..foreign import explain_file
-from ..limits import check_count
+from ..limits import Listing, check_shards
 from .header import MAX_HEADER_BYTES, read_header
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from .header import Header
 
 INDEX: Final = ".safetensors.index.json"
-MAX_SHARDS: Final = 10_000
 MAX_NAME: Final = 255
 """Characters of a file name: what any file system takes."""
 
@@ -49,6 +48,7 @@ def read_index(path: Path) -> dict[str, str]:
     Raises:
         SourceNotFoundError, UnreadableError: the index cannot be read.
         FormatError: it is no such index, or names a shard that is not a plain file name.
+        UnsupportedError: it names too many shards.
     """
     file = SourceFile(path)
     try:
@@ -61,20 +61,28 @@ def read_index(path: Path) -> dict[str, str]:
             raise explain_file(file) or FormatError(f"{path}: a JSON object expected")
     finally:
         file.close()
-    weight_map = parse_object(text, str(path)).get("weight_map")
+    return parse_index(text, str(path))
+
+
+def parse_index(text: bytes, place: str) -> dict[str, str]:
+    """Return the file name of the shard of each tensor; ``place`` is where the index is.
+
+    Raises:
+        FormatError: it is no such index, or names a shard that is not a plain file name.
+    """
+    weight_map = parse_object(text, place).get("weight_map")
     if not isinstance(weight_map, dict):
         raise FormatError(
-            f"{path}: weight_map: an object expected, found {describe(weight_map)}; "
+            f"{place}: weight_map: an object expected, found {describe(weight_map)}; "
             "fetch the index again"
         )
     for name, shard in weight_map.items():
         if not _is_plain_name(shard):
             raise FormatError(
-                f"{path}: {describe(name)}: the name of a file beside the index expected, found "
+                f"{place}: {describe(name)}: the name of a file beside the index expected, found "
                 f"{describe(shard)}; nothing else is opened"
             )
-    if len(set(weight_map.values())) > MAX_SHARDS:
-        raise FormatError(f"{path}: names more than {MAX_SHARDS:,} shards")
+    check_shards(len(set(weight_map.values())), place)
     return weight_map
 
 
@@ -97,20 +105,21 @@ def open_shards(
     the rest can be listed.
 
     Raises:
-        UnsupportedError: they have too many tensors together.
+        UnsupportedError: they list more together than any model has.
     """
     named: dict[str, set[str]] = {shard: set() for shard in weight_map.values()}
     for name, shard_name in weight_map.items():
         named[shard_name].add(name)
     shards: list[Shard] = []
     faults: list[Gpt2ConvertError] = []
-    count = 0
+    listing = Listing(str(path))
     for shard_name in sorted(named):
         shard_path = path.with_name(shard_name)
         file = header = None
         try:
             file = SourceFile(shard_path)
-            header = read_header(file)
+            listing.add_shard(file)
+            header = read_header(file, listing)
         except SourceNotFoundError:
             faults.append(
                 SourceNotFoundError(
@@ -119,11 +128,11 @@ def open_shards(
                 )
             )
         except Gpt2ConvertError as error:
+            if listing.exceeded:
+                raise
             faults.append(error)
         else:
             faults += _compare(path, shard_name, named[shard_name], header)
-            count += len(header.entries)
-        check_count(count, str(path))
         shards.append(Shard(shard_path, file, header))
     return shards, faults
 

@@ -13,8 +13,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...errors import ChecksumError
+from ...errors import ChecksumError, UnsupportedError
 from ...io.source import CHUNK
+from ...quoting import quote
 from ...tensors.dtype import DType
 from ...tensors.tensor import rechunk
 
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 RUN: Final = 2 << 20
 """Bytes of the tensor that are put together at a time: even of 768 columns that are a slice each,
 hundreds of elements a read."""
+_SMALL_READ: Final = 512
+"""Bytes of a read, on the average, below which it is the number of reads that takes the time."""
+_READS_A_PART: Final = 4
+_FREE_READS: Final = 1000
+"""Reads that may be as small as they are: of each part, and of all together."""
 _COMPLEX: Final = (DType.COMPLEX64, DType.COMPLEX128)
 
 
@@ -37,12 +43,35 @@ def read_numbers(
     """Yield the elements, and compare the crc32c of each part after the last ones.
 
     ``swap`` turns the bytes of each number around: the checksums are those of the bytes on disk.
+
+    Raises:
+        UnsupportedError: the parts are so narrow that to read them takes far longer than their size
+            says.
     """
+    _check_reads(variable, itemsize)
     cursors = [shards.open(part) for part in variable.parts]
     chunks = _read_parts(cursors, variable.shape, itemsize)
     if len(cursors) > 1:
         chunks = rechunk(chunks)
     return _swapped(chunks, variable.dtype, itemsize) if swap else chunks
+
+
+def _check_reads(variable: Variable, itemsize: int) -> None:
+    """Count the reads that the runs of the first axis take."""
+    parts = variable.parts
+    if len(parts) == 1 or not all(variable.shape):
+        return
+    step = max(1, RUN // (math.prod(variable.shape[1:]) * itemsize))
+    reads = sum(
+        -(-(part.starts[0] + part.entry.shape[0]) // step) - part.starts[0] // step
+        for part in parts
+    )
+    nbytes = math.prod(variable.shape) * itemsize
+    if reads > _FREE_READS + _READS_A_PART * len(parts) + nbytes // _SMALL_READ:
+        raise UnsupportedError(
+            f"{quote(variable.name)}: its {len(parts):,} slices are so narrow that {nbytes:,} "
+            f"bytes take {reads:,} reads; save it in fewer slices"
+        )
 
 
 def _read_parts(

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from ...errors import FormatError, UnsupportedError
 from ...quoting import clip
 from ...tensors.dtype import DType
-from ..limits import MAX_TENSORS
+from ..limits import MAX_RANK, MAX_TENSORS
 from .wire import BYTES, Field, read_fields, read_varint, signed
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 READER_VERSION: Final = 1
 MAX_SHARDS: Final = 99_999
 """File names have five digits for the shard."""
-MAX_RANK: Final = 254
-"""TensorShape's own limit (tensor_shape.h)."""
+MAX_BAD_CONSUMERS: Final = 1_000
+"""Versions of readers that a bundle refuses; TensorFlow has never refused any."""
 MAX_ELEMENTS: Final = (1 << 63) - 1
 """TensorFlow counts elements in an int64."""
 MAX_SLICED_RANK: Final = 8
@@ -131,7 +131,7 @@ def parse_header(message: bytes, where: str) -> Header:
                     if part.number == 2:
                         min_consumer = part.integer()
                     elif part.number == 3:
-                        bad_consumers += _integers(part, place)
+                        _extend_integers(bad_consumers, part, place)
     if not 1 <= num_shards <= MAX_SHARDS:
         raise FormatError(f"{place}: 1 to {MAX_SHARDS:,} shards expected, found {num_shards:,}")
     if endianness not in (0, 1):
@@ -144,15 +144,21 @@ def parse_header(message: bytes, where: str) -> Header:
     return Header(num_shards, big_endian=endianness == 1)
 
 
-def _integers(field: Field, place: str) -> list[int]:
-    """Return a repeated integer's values: a packed run of them, or the one in this field."""
+def _extend_integers(values: list[int], field: Field, place: str) -> None:
+    """Add a repeated integer's values: a packed run of them, or the one in this field.
+
+    Raises:
+        FormatError: it is malformed, or there are too many.
+    """
     if field.wire_type != BYTES:
-        return [field.integer()]
-    values, data, position = [], field.message(), 0
-    while position < len(data):
-        value, position = read_varint(data, position, place)
-        values.append(signed(value))
-    return values
+        values.append(field.integer())
+    else:
+        data, position = field.message(), 0
+        while position < len(data) and len(values) <= MAX_BAD_CONSUMERS:
+            value, position = read_varint(data, position, place)
+            values.append(signed(value))
+    if len(values) > MAX_BAD_CONSUMERS:
+        raise FormatError(f"{place}: refuses more than {MAX_BAD_CONSUMERS:,} versions of readers")
 
 
 def parse_entry(message: bytes, num_shards: int, place: str) -> Entry:
@@ -223,7 +229,7 @@ def _extend_shape(dims: list[int], message: bytes, place: str) -> None:
             if size < 0:
                 raise FormatError(f"{place}: axis {len(dims)} has the size {size:,}")
             if len(dims) == MAX_RANK:
-                raise FormatError(f"{place}: more than {MAX_RANK} axes")
+                raise UnsupportedError(f"{place}: more than {MAX_RANK} axes")
             dims.append(size)
         elif field.number == 3 and field.integer():
             raise FormatError(f"{place}: a shape of unknown rank; a stored tensor has one")

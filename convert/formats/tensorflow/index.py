@@ -7,21 +7,17 @@ from typing import TYPE_CHECKING
 
 from ...errors import FormatError
 from ...quoting import quote
-from ..limits import check_count
+from ..limits import Listing, check_count
 from .entries import parse_entry, parse_header
 from .slices import find_parts
 from .table import read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Final
 
     from ...io.source import SourceFile
     from ...tensors.dtype import DType
     from .slices import Part
-
-MAX_VALUES: Final = 4 << 20
-"""Bytes of all entries together: 100 for each of as many as there may be. OpenAI's have 30."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +52,8 @@ def read_index(file: SourceFile) -> Index:
         UnsupportedError: it is legal but not handled.
     """
     where = str(file.path)
-    records = _bounded(read_table(file), where)
+    listing = Listing(where)
+    records = _bounded(read_table(file), listing, where)
     key, value = next(records, (None, b""))
     if key != b"":
         found = "no key at all" if key is None else quote(key)
@@ -70,6 +67,7 @@ def read_index(file: SourceFile) -> Index:
             continue
         name = key.decode("utf-8", "surrogateescape")
         entry = parse_entry(value, header.num_shards, f"{where}: {quote(name)}")
+        listing.add(name, len(entry.shape))
         parts = find_parts(name, entry, slices, header.num_shards, where)
         variables.append(Variable(name, entry.dtype, entry.shape, parts))
     for key in slices:
@@ -77,12 +75,11 @@ def read_index(file: SourceFile) -> Index:
     return Index(header.num_shards, header.big_endian, tuple(variables))
 
 
-def _bounded(records: Iterable[tuple[bytes, bytes]], where: str) -> Iterator[tuple[bytes, bytes]]:
+def _bounded(
+    records: Iterable[tuple[bytes, bytes]], listing: Listing, where: str
+) -> Iterator[tuple[bytes, bytes]]:
     """Yield the records, the header first, while there are no more than a checkpoint can have."""
-    room = MAX_VALUES
     for count, (key, value) in enumerate(records):
         check_count(count, where)
-        room -= len(value)
-        if room < 0:
-            raise FormatError(f"{where}: more than {MAX_VALUES:,} bytes of entries")
+        listing.add_header(len(value))
         yield key, value

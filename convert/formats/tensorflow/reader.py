@@ -94,7 +94,8 @@ def open_bundle(path: Path, step: int | None = None) -> RawCheckpoint:
     files = [FileInfo(str(file.path), file.size)]
     for place, shard in zip(shards.paths, shards.files, strict=True):
         files.append(FileInfo(str(place), shard.size if shard else None))
-    parts = (part for variable in index.variables for part in variable.parts)
+    parts = [part for variable in index.variables for part in variable.parts]
+    shards.check_room(parts)
     faults = shards.faults + shards.find_truncations(parts)
     return RawCheckpoint(
         format=NAME,

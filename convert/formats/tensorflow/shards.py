@@ -6,9 +6,16 @@ from typing import TYPE_CHECKING
 
 import google_crc32c
 
-from ...errors import ChecksumError, FormatError, Gpt2ConvertError, SourceNotFoundError
+from ...errors import (
+    ChecksumError,
+    FormatError,
+    Gpt2ConvertError,
+    SourceNotFoundError,
+    UnsupportedError,
+)
 from ...io.source import CHUNK, SourceFile
 from ..foreign import explain_file
+from ..limits import FREE_EXPANSION, MAX_SHARDS, Listing, check_shards
 from .locate import shard_path
 from .table import mask_crc
 
@@ -35,16 +42,23 @@ class Shards:
 
         Raises:
             UnreadableError: one is no regular file, or may not be read.
+            FormatError: one is another, under a second name.
             SourceNotFoundError: more than MAX_MISSING are missing.
+            UnsupportedError: there are more than may be open.
         """
+        listing = Listing(str(prefix))
         self.paths: list[Path] = []
         self.files: list[SourceFile | None] = []
         self.faults: list[Gpt2ConvertError] = []
         for number in range(num_shards):
+            if number == MAX_SHARDS:
+                check_shards(num_shards, str(prefix))
             path = shard_path(prefix, number, num_shards)
             self.paths.append(path)
             try:
-                self.files.append(SourceFile(path))
+                file = SourceFile(path)
+                listing.add_shard(file)
+                self.files.append(file)
             except SourceNotFoundError:
                 self.files.append(None)
                 self.faults.append(
@@ -71,6 +85,26 @@ class Shards:
             for number, part in sorted(cut.items())
             if (file := self.files[number])
         ]
+
+    def check_room(self, parts: Iterable[Part]) -> None:
+        """Refuse parts that share their bytes, where a file would hold many times what it has.
+
+        No saver writes such parts; TensorFlow reads them.
+
+        Raises:
+            UnsupportedError: they do.
+        """
+        taken = [0] * len(self.files)
+        for part in parts:
+            entry = part.entry
+            file = self.files[entry.shard_id]
+            if file and entry.offset + entry.size <= file.size:  # else it cannot be read
+                taken[entry.shard_id] += entry.size
+                if taken[entry.shard_id] > max(file.size, FREE_EXPANSION):
+                    raise UnsupportedError(
+                        f"{file.path}: {part.label} and others share bytes: up to it they take "
+                        f"{taken[entry.shard_id]:,}, where the file has {file.size:,}"
+                    )
 
     def open(self, part: Part) -> Cursor:
         """Return a cursor at the start of a part.

@@ -17,7 +17,7 @@ of that data block. The metaindex block is empty in every known file and is not 
 
 Every number is checked before it is used, keys must ascend, and nothing larger than MAX_BLOCK is
 ever decompressed or held. Shared prefixes could blow a small file up as well, so the keys together
-have a limit, too.
+have a limit, too: that of all names.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import google_crc32c
 from ...errors import ChecksumError, FormatError
 from ...quoting import quote
 from ..foreign import explain_file
+from ..limits import MAX_NAMES, check_count
 from .wire import read_varint
 
 if TYPE_CHECKING:
@@ -41,10 +42,10 @@ if TYPE_CHECKING:
 MAGIC: Final = bytes.fromhex("57fb808b247547db")
 FOOTER_SIZE: Final = 48
 TRAILER_SIZE: Final = 5
-MAX_BLOCK: Final = 64 << 20
-"""Bytes. Writers close a block at 256 KiB, so only an absurd single value could come near."""
-MAX_KEYS: Final = 64 << 20
-"""Bytes of all keys together: a million of the longest names that occur."""
+MAX_BLOCK: Final = 16 << 20
+"""Bytes: more than all keys and entries of an index together. Writers close a block at 256 KiB."""
+MAX_KEYS: Final = MAX_NAMES
+"""Bytes of all keys together."""
 _MASK_DELTA: Final = 0xA282EAD8
 
 
@@ -93,11 +94,14 @@ def is_table(file: SourceFile) -> bool:
     return at >= 0 and file.read(at, len(MAGIC), "the magic") == MAGIC
 
 
-def list_blocks(file: SourceFile) -> Iterator[tuple[bytes, tuple[int, int]]]:
+def list_blocks(
+    file: SourceFile, most: int | None = None
+) -> Iterator[tuple[bytes, tuple[int, int]]]:
     """Yield the bound and the handle, (offset, size) in bytes, of every data block of a table.
 
     Raises:
-        FormatError, ChecksumError: the footer or the index block is broken.
+        FormatError, ChecksumError: the footer or the index block is broken, or that is larger than
+            ``most`` bytes.
     """
     where = str(file.path)
     if file.size < FOOTER_SIZE:
@@ -115,7 +119,7 @@ def list_blocks(file: SourceFile) -> Iterator[tuple[bytes, tuple[int, int]]]:
     place = f"{where}: footer"
     _, position = _read_handle(footer, 0, place, footer_start)
     index_handle, _ = _read_handle(footer, position, place, footer_start)
-    index = _read_block(file, index_handle, "index block")
+    index = _read_block(file, index_handle, "index block", most)
     for bound, value in _entries(index, f"{where}: index block", MAX_KEYS):
         handle, end = _read_handle(value, 0, f"{where}: index block", footer_start)
         if end != len(value):
@@ -127,10 +131,17 @@ def check_blocks(file: SourceFile) -> None:
     """Compare every data block of a table with its checksum, however large, and parse none.
 
     Raises:
-        FormatError, ChecksumError: as :func:`read_table`, as far as that goes.
+        FormatError, ChecksumError: as :func:`read_table`, as far as that goes; or blocks share
+            bytes, so that there may be more of them than the file has.
+        UnsupportedError: there are more of them than a checkpoint has tensors.
     """
-    for _, (offset, size) in list_blocks(file):
+    end = 0
+    for count, (_, (offset, size)) in enumerate(list_blocks(file), 1):
+        check_count(count, str(file.path))
         name = _name_block((offset, size))
+        if offset < end:
+            raise FormatError(f"{file.path}: {name} lies within the one before, to byte {end:,}")
+        end = offset + size + TRAILER_SIZE
         crc = 0
         for chunk in file.chunks(offset, size + 1, name):
             crc = google_crc32c.extend(crc, chunk)
@@ -153,19 +164,22 @@ def _read_handle(data: bytes, position: int, place: str, limit: int) -> tuple[tu
     return (offset, size), position
 
 
-def _read_block(file: SourceFile, handle: tuple[int, int], name: str) -> bytes:
+def _read_block(
+    file: SourceFile, handle: tuple[int, int], name: str, most: int | None = None
+) -> bytes:
     """Return the contents of a block, its checksum compared and its compression undone."""
     offset, size = handle
     place = f"{file.path}: {name}"
-    if size > MAX_BLOCK:
-        raise FormatError(f"{place}: {size:,} bytes, where at most {MAX_BLOCK:,} make sense")
+    most = MAX_BLOCK if most is None else most
+    if size > most:
+        raise FormatError(f"{place}: {size:,} bytes, where at most {most:,} make sense")
     stored = file.read(offset, size + TRAILER_SIZE, name)
     _compare_crc(google_crc32c.value(stored[:-4]), stored[-4:], place)
     kind, block = stored[size], stored[:size]
     if kind == 0:
         return block
     if kind == 1:
-        return _decompress(block, place)
+        return _decompress(block, place, most)
     raise FormatError(f"{place}: compression type 0 (none) or 1 (Snappy) expected, found {kind}")
 
 
@@ -178,11 +192,13 @@ def _compare_crc(crc: int, stored: bytes, place: str) -> None:
         )
 
 
-def _decompress(block: bytes, place: str) -> bytes:
+def _decompress(block: bytes, place: str, most: int) -> bytes:
     # A Snappy stream starts with its decompressed length as a varint.
     size, _ = read_varint(block, 0, place)
-    if size > MAX_BLOCK:
-        raise FormatError(f"{place}: decompresses to {size:,} bytes; at most {MAX_BLOCK:,}")
+    if size > most:
+        raise FormatError(
+            f"{place}: decompresses to {size:,} bytes, where at most {most:,} make sense"
+        )
     try:
         return bytes(cramjam.snappy.decompress_raw(block))
     except cramjam.DecompressionError as error:

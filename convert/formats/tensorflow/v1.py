@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _SHARD: Final = re.compile(r"(.+)-(?:[0-9]{5}|\?{5})-of-([0-9]{5})", re.DOTALL)
 _META: Final = 0x0A
 """The tag of SavedTensorSlices.meta; a bundle's header has no field of this number and type."""
+_MAX_INDEX: Final = 1 << 20
+"""Bytes of the index block, of 60 for each data block: those of gigabytes. Any file of a folder may
+have to be looked at."""
 _MAX_SHARDS: Final = 1000
 """File names have room for more, and no saver has ever written a hundredth of that."""
 
@@ -79,7 +82,7 @@ def _has_meta(path: Path) -> bool:
         if not is_table(file):
             return False
         where = str(path)
-        for _, (offset, size) in list_blocks(file):
+        for _, (offset, size) in list_blocks(file, _MAX_INDEX):
             # shared, non_shared, value length, then the value: a first entry with an empty key.
             head = file.read(offset, min(size, 16), "the first entry")
             _, position = read_varint(head, 2, where)

@@ -94,22 +94,35 @@ def read_fields(data: bytes, place: str) -> Iterator[Field]:
     Raises:
         FormatError: the wire format is broken.
     """
-    position = 0
-    while position < len(data):
-        tag, position = read_varint(data, position, place)
+    position, end = 0, len(data)
+    while position < end:
+        # Most varints are one byte, and an index has a million of them.
+        tag = data[position]
+        if tag < 0x80:
+            position += 1
+        else:
+            tag, position = read_varint(data, position, place)
         number, wire_type = tag >> 3, tag & 7
         if not 0 < number < 1 << 29:
             raise FormatError(f"{place}: field number {number:,} is out of range")
         if wire_type == VARINT:
             value: int | bytes
-            value, position = read_varint(data, position, place)
+            if position < end and data[position] < 0x80:
+                value = data[position]
+                position += 1
+            else:
+                value, position = read_varint(data, position, place)
         elif wire_type in (FIXED32, FIXED64, BYTES):
             size = 4 if wire_type == FIXED32 else 8
             if wire_type == BYTES:
-                size, position = read_varint(data, position, place)
-            if position + size > len(data):
+                if position < end and data[position] < 0x80:
+                    size = data[position]
+                    position += 1
+                else:
+                    size, position = read_varint(data, position, place)
+            if position + size > end:
                 raise FormatError(
-                    f"{place}: field {number} of {size:,} bytes runs past the end at {len(data):,}"
+                    f"{place}: field {number} of {size:,} bytes runs past the end at {end:,}"
                 )
             value = data[position : position + size]
             position += size

@@ -10,11 +10,13 @@ import pytest
 from support.hdf5_files import LARGE, make, one, random, read_all
 
 import gpt2_convert
-from gpt2_convert.formats.hdf5.file import translate_errors
+from gpt2_convert.formats.hdf5.file import _OUT_OF_MEMORY, MAX_READ, _Stream, translate_errors
 from gpt2_convert.formats.hdf5.reader import open_hdf5
+from gpt2_convert.io.source import SourceFile
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
 
 def test_a_long_error_of_the_library_is_cut() -> None:
@@ -60,15 +62,50 @@ def test_without_closing_the_descriptor_goes_with_the_last_reference(tmp_path: P
     assert set(os.listdir("/dev/fd")) == before
 
 
-def test_a_disk_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = make(tmp_path / "m.h5", one("a", random(LARGE)))
+@pytest.mark.parametrize("options", [{}, {"chunks": True}], ids=["contiguous", "chunked"])
+def test_a_disk_that_fails_is_said(
+    options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make(tmp_path / "m.h5", one("a", random(LARGE), **options))
 
-    def fail(fd: int, buffers: list[memoryview], offset: int) -> int:
+    def fail(*arguments: object) -> int:
         raise OSError(5, "Input/output error")
 
     with open_hdf5(path) as raw:
-        monkeypatch.setattr(os, "preadv", fail)
+        monkeypatch.setattr(os, "pread", fail)
         with pytest.raises(gpt2_convert.UnreadableError, match=r"m\.h5: input/output error"):
             read_all(raw)
         monkeypatch.undo()
         assert read_all(raw) == {"a": random(LARGE).tobytes()}
+
+
+def test_a_disk_that_fails_beneath_the_library_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make(tmp_path / "m.h5", one("a", random((9,))))
+
+    def fail(*arguments: object) -> int:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "preadv", fail)
+    with pytest.raises(gpt2_convert.UnreadableError, match=r"m\.h5: input/output error"):
+        open_hdf5(path)
+
+
+@pytest.mark.parametrize("words", _OUT_OF_MEMORY)
+def test_what_the_library_says_of_memory_is_an_error_of_memory(words: str) -> None:
+    with pytest.raises(MemoryError), translate_errors("m.h5"):
+        raise OSError(f"Can't open object ({words})")
+
+
+def test_the_library_is_not_given_all_the_bytes_that_it_wants(tmp_path: Path) -> None:
+    path = tmp_path / "m.h5"
+    with path.open("wb") as file:
+        file.truncate(MAX_READ + 2)
+    stream = _Stream(SourceFile(path), 1)
+    assert stream.seek(0, os.SEEK_END) == MAX_READ + 1
+    stream.seek(1)
+    assert stream.readinto(memoryview(bytearray(MAX_READ))) == MAX_READ
+    stream.seek(0)
+    with pytest.raises(gpt2_convert.FormatError, match="wants 33,554,433 bytes at once"):
+        stream.readinto(memoryview(bytearray(MAX_READ + 1)))

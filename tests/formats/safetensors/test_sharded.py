@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -102,3 +103,56 @@ def test_an_index_that_is_none_is_refused(sharded: Path, text: str) -> None:
     with pytest.raises(gpt2_convert.FormatError) as caught:
         open_raw(sharded)
     assert str(caught.value).startswith(str(path))
+
+
+# What shards cost together.
+
+
+def write_headers(folder: Path, nbytes: int) -> Path:
+    """Write four shards whose headers have so many bytes each."""
+    shards = {}
+    for name in "abcd":
+        header = json.dumps({name: entry(0, 4)}).encode().ljust(nbytes)
+        (folder / f"{name}.safetensors").write_bytes(encode(header))
+        shards[name] = f"{name}.safetensors"
+    return write_index(folder, **shards)
+
+
+def test_the_headers_of_all_shards_count_together(tmp_path: Path) -> None:
+    path = write_headers(tmp_path, (5 << 20) // 4)
+    assert read(path).keys() == set("abcd")
+    path = write_headers(tmp_path, (5 << 20) // 4 + 1)
+    with pytest.raises(
+        gpt2_convert.UnsupportedError, match=r"index\.json: more than 5,242,880 bytes of headers"
+    ):
+        open_raw(path)
+
+
+def test_a_shard_under_two_names_is_a_fault_and_not_read_again(sharded: Path) -> None:
+    (sharded / "s3.safetensors").hardlink_to(sharded / "s1.safetensors")
+    (sharded / "s4.safetensors").symlink_to("s2.safetensors")
+    write_index(
+        sharded,
+        a="s1.safetensors",
+        b="s1.safetensors",
+        c="s2.safetensors",
+        d="s3.safetensors",
+        e="s4.safetensors",
+    )
+    report = gpt2_convert.inspect(sharded)
+    assert [tensor.name for tensor in report.tensors] == ["a", "b", "c"]
+    for fault, again, first in zip(report.faults, ("s3", "s4"), ("s1", "s2"), strict=True):
+        assert f"{again}.safetensors: the same file as {first}.safetensors, under an" in fault
+    with pytest.raises(gpt2_convert.FormatError, match=r"s3\.safetensors: the same file"):
+        gpt2_convert.open(sharded)
+
+
+def test_a_model_in_five_hundred_shards_is_read(tmp_path: Path) -> None:
+    shards = {}
+    for number in range(500):
+        shards[f"t{number}"] = f"model-{number + 1:05d}-of-00500.safetensors"
+        header = encode({f"t{number}": entry(0, 4)}, number.to_bytes(4, "little"))
+        (tmp_path / shards[f"t{number}"]).write_bytes(header)
+    write_index(tmp_path, **shards)
+    expected = {f"t{number}": number.to_bytes(4, "little") for number in range(500)}
+    assert read(tmp_path) == expected

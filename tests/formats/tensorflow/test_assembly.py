@@ -16,7 +16,7 @@ from support.measure import measure
 from support.tf_writers import UNREADABLE, WHOLE, grid, load
 from support.tilings import numbers, tilings, write_tiling
 
-from gpt2_convert import ChecksumError, FormatError
+from gpt2_convert import ChecksumError, FormatError, UnsupportedError
 from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.formats.tensorflow import assembly
 from gpt2_convert.formats.tensorflow.shards import Cursor
@@ -156,6 +156,20 @@ def test_slices_of_exabytes_are_refused_before_memory_is_asked_for(tmp_path: Pat
         for read in (tensor.array, lambda: next(tensor.chunks())):
             with pytest.raises(FormatError, match=r"truncated: 'w' \[0:1073741824, 0:1073741824\]"):
                 read()
+
+
+def test_slices_that_take_a_read_for_a_few_bytes_are_refused(tmp_path: Path) -> None:
+    # 1,000 rows of 1,600 columns, of which each is a slice: a run of 327 rows takes 1,600 reads.
+    columns = list(range(1, 1_600))
+    array = numbers(1_000, 1_600)
+    _, prefix = write_tiling(tmp_path, array, grid(array.shape, [[], columns]))
+    assert contents(prefix)["w"][2] == array.tobytes()
+    # In eight times as many columns, eight times as many reads of an eighth of the bytes.
+    array = numbers(1_000, 12_800)
+    _, prefix = write_tiling(tmp_path, array, grid(array.shape, [[], range(1, 12_800)]))
+    with open_raw(prefix) as raw, pytest.raises(UnsupportedError) as caught:
+        next(raw.tensors[0].chunks())
+    assert "'w': its 12,800 slices are so narrow that 51,200,000 bytes take" in str(caught.value)
 
 
 # Memory.

@@ -152,11 +152,11 @@ def test_an_index_that_names_more_tensors_than_any_model_has_is_refused(tmp_path
 
 @pytest.mark.parametrize("where", ["header", "entry"])
 def test_entries_of_megabytes_are_refused_unparsed(tmp_path: Path, where: str) -> None:
-    unknown = bundles.proto_int(9, 1) * (2 << 20)
+    unknown = bundles.proto_int(9, 1) * (5 << 19)
     more = {where: unknown}
     records = [(b"", bundles.header() + more.get("header", b"")), (b"x", more.get("entry", b""))]
     (tmp_path / "m.index").write_bytes(bundles.encode_table(records, snappy=True))
-    with pytest.raises(FormatError, match="more than 4,194,304 bytes of entries"):
+    with pytest.raises(UnsupportedError, match="more than 5,242,880 bytes of headers"):
         open_raw(tmp_path)
 
 

@@ -149,7 +149,7 @@ def test_a_file_without_the_magic_at_its_end_is_no_tensorflow_checkpoint(
     assert tf_bundle.recognises(path)
 
 
-@pytest.mark.parametrize("shape", [(1,) * 254, (1 << 62, 1 << 62, 0)])
+@pytest.mark.parametrize("shape", [(1 << 62, 1 << 62, 0)])
 def test_shapes_that_numpy_does_not_have_are_refused_by_name(
     tmp_path: Path, shape: tuple[int, ...]
 ) -> None:

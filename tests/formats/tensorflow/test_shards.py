@@ -15,8 +15,10 @@ from support.tf_writers import grid, load
 from support.tilings import HALVES, numbers, write_tiling
 
 import gpt2_convert
-from gpt2_convert import ChecksumError, FormatError, SourceNotFoundError
+from gpt2_convert import ChecksumError, FormatError, SourceNotFoundError, UnsupportedError
+from gpt2_convert.formats import limits
 from gpt2_convert.formats.opening import open_raw
+from gpt2_convert.formats.tensorflow import shards
 from gpt2_convert.io.source import CHUNK
 
 if TYPE_CHECKING:
@@ -169,6 +171,56 @@ def test_holes_and_shared_places_in_the_data_are_legal(tf: ModuleType, tmp_path:
     prefix = bundle.write(tmp_path / "m")
     assert contents(prefix) == contents_of(load(tf, prefix))
     assert len(contents(prefix)) == 3
+
+
+def test_a_file_is_not_read_over_and_over_under_other_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "FREE_EXPANSION", 1_000)
+    bundle = bundles.Bundle()
+    bundle.add("a", np.zeros(60, np.float32))
+    for name in "bcd":
+        bundle.entries[name] = bundle.entries["a"]
+    prefix = bundle.write(tmp_path / "m")
+    assert len(contents(prefix)) == 4
+    bundle.entries["e"] = bundle.entries["a"]
+    with pytest.raises(
+        UnsupportedError, match=r"m\.data-00000-of-00001: 'e' .* take 1,200, where .* has 240$"
+    ):
+        open_raw(bundle.write(tmp_path / "m"))
+    # A large file may have as much as it has.
+    bundle = bundles.Bundle()
+    bundle.add("a", np.zeros(600, np.float32))
+    assert len(contents(bundle.write(tmp_path / "m"))) == 1
+
+
+def test_one_file_is_not_two_shards(tmp_path: Path) -> None:
+    bundle = bundles.Bundle(shards=[bytearray(), bytearray()])
+    bundle.add("a", np.zeros(3, np.float32))
+    prefix = bundle.write(tmp_path / "m")
+    second = tmp_path / "m.data-00001-of-00002"
+    second.unlink()
+    second.hardlink_to(tmp_path / "m.data-00000-of-00002")
+    with pytest.raises(
+        FormatError, match=r"00001-of-00002: the same file as m\.data-00000-of-00002"
+    ):
+        open_raw(prefix)
+
+
+def test_more_data_files_than_may_be_open_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix = bundles.Bundle(shards=[bytearray(b"%d" % number) for number in range(4)]).write(
+        tmp_path / "m"
+    )
+    for most in (4, 3):
+        monkeypatch.setattr(limits, "MAX_SHARDS", most)
+        monkeypatch.setattr(shards, "MAX_SHARDS", most)
+        if most == 4:
+            open_raw(prefix).close()
+            continue
+        with pytest.raises(UnsupportedError, match=r"/m: more than 3 shards, "):
+            open_raw(prefix)
 
 
 def test_a_checksum_error_names_tensor_place_and_both_checksums(tmp_path: Path) -> None:

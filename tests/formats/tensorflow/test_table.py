@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from support import bundles
 from support.tables import MAGIC, assemble, block, entry, trailer
 
-from gpt2_convert import ChecksumError, FormatError, Gpt2ConvertError
+from gpt2_convert import ChecksumError, FormatError, Gpt2ConvertError, UnsupportedError
+from gpt2_convert.formats import limits
 from gpt2_convert.formats.tensorflow import table
 from gpt2_convert.io.source import SourceFile
 
@@ -429,6 +430,45 @@ def test_a_snappy_block_that_would_decompress_to_too_much_is_refused(path: Path)
 @pytest.mark.parametrize("kind", [2, 4, 255])
 def test_another_compression_is_refused_by_its_number(path: Path, kind: int) -> None:
     assert f"found {kind}" in refusal(path, assemble(WRITTEN_BY_TENSORFLOW, kind=kind))
+
+
+# Tables that are only checked.
+
+
+def check(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+    file = SourceFile(path)
+    try:
+        table.check_blocks(file)
+    finally:
+        file.close()
+
+
+def handles(*places: tuple[int, int]) -> bytes:
+    """An index block that names those blocks, by offset and size."""
+    entries = [
+        entry(0, b"%d" % number, bundles.varint(offset) + bundles.varint(size))
+        for number, (offset, size) in enumerate(places)
+    ]
+    return block(b"".join(entries), *(sum(map(len, entries[:at])) for at in range(len(entries))))
+
+
+def test_no_block_is_checked_twice_under_another_name(path: Path) -> None:
+    size = len(WRITTEN_BY_TENSORFLOW)
+    check(path, assemble(WRITTEN_BY_TENSORFLOW, index=handles((0, size))))
+    with pytest.raises(FormatError, match=f"byte 0 lies within the one before, to byte {size + 5}"):
+        check(path, assemble(WRITTEN_BY_TENSORFLOW, index=handles((0, size), (0, size))))
+
+
+def test_no_more_blocks_are_checked_than_there_may_be_tensors(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks = [block(entry(0, b"%d" % number), 0) for number in range(4)]
+    monkeypatch.setattr(limits, "MAX_TENSORS", 4)
+    check(path, assemble(blocks))
+    monkeypatch.setattr(limits, "MAX_TENSORS", 3)
+    with pytest.raises(UnsupportedError, match="more than 3 tensors"):
+        check(path, assemble(blocks))
 
 
 # Any table, and any damage.

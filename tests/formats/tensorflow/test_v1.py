@@ -152,6 +152,17 @@ def test_anything_else_is_no_v1_and_no_error(tmp_path: Path, data: tuple[str, by
     assert not v1.is_v1(path)
 
 
+def test_an_index_block_of_megabytes_is_not_read_to_find_out(tmp_path: Path) -> None:
+    # Each value closes its block, and each block has an entry of some 70 bytes in the index block.
+    value = bytes(100)
+    for count, found in ((10_000, True), (20_000, False)):
+        names = [b"%060d" % number for number in range(count)]
+        records = [(b"", saved_slices(b"a", (2,))), *((name, value) for name in names)]
+        path = tmp_path / "m"
+        path.write_bytes(bundles.encode_table(records, block_size=100))
+        assert v1.is_v1(path) == found
+
+
 def test_what_is_no_file_is_no_v1_and_is_not_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -210,6 +210,75 @@ def chunks_in_themselves(data: bytes) -> bytes:
     return patch(data, start + 24 + 32, struct.pack("<Q", start))
 
 
+GIGABYTES = 3 << 29
+"""What a list of links, or a heap of texts, takes in the files below, which are as long as that and
+hold nothing there: on disk they take a few kilobytes."""
+END = 40
+"""In the superblock of before 1.8, where the end of the file stands."""
+
+
+def sparse(change: Callable[[bytes], tuple[bytes, int]], make: Make = lambda _: None) -> Write:
+    """Write a good file, change its bytes and make it longer, without writing anything there."""
+
+    def write(folder: Path) -> None:
+        made(make, "earliest")(folder)
+        data, size = change((folder / FILE).read_bytes())
+        with (folder / FILE).open("wb") as file:
+            file.write(patch(data, END, struct.pack("<Q", size)))
+            file.truncate(size)
+
+    return write
+
+
+def heap_of_gigabytes(data: bytes) -> tuple[bytes, int]:
+    """Have a group's list of names lie behind the end, and take as much; nothing in it is free."""
+    heap = data.rindex(b"HEAP")
+    new = struct.pack("<QQQ", GIGABYTES, 1, len(data))
+    return patch(data, heap + 8, new), len(data) + GIGABYTES
+
+
+def texts_of_gigabytes(data: bytes) -> tuple[bytes, int]:
+    """Have the global heap, where attributes of variable length lie, take as much."""
+    heap = data.index(b"GCOL")
+    return patch(data, heap + 8, struct.pack("<Q", GIGABYTES)), heap + GIGABYTES
+
+
+def header_of_gigabytes(data: bytes) -> tuple[bytes, int]:
+    """Have the first object's header go on behind the end, for as long."""
+    message = data.index(struct.pack("<HH", 0x10, 16))  # what says where it goes on, and how long
+    return patch(data, message + 8, struct.pack("<QQ", len(data), GIGABYTES)), len(data) + GIGABYTES
+
+
+def many_attributes(file: h5py.File) -> None:
+    """Give the root so many attributes that its header goes on elsewhere."""
+    file.attrs["hparams"] = "{}"
+    for number in range(20):
+        file.attrs[f"{number}"] = np.float32(number)
+
+
+def many_objects(file: h5py.File) -> None:
+    for number in range(8_000):
+        file.create_group(f"many/{number}")
+
+
+def axes(count: int) -> Callable[[bytes], bytes]:
+    """Have the dataspace of a shape, which begins with its version and its rank, have more axes."""
+
+    def change(data: bytes) -> bytes:
+        shape = data.index(struct.pack("<QQ", 11, 4) * 2)
+        assert data[shape - 8 : shape - 5] == b"\1\2\1"
+        return patch(data, shape - 7, bytes([count]))
+
+    return change
+
+
+def chunks_of_one_place(data: bytes) -> bytes:
+    """Have the second chunk of wte, at 0 and 2, be at 0 and 0, as the first one."""
+    old = struct.pack("<IQQQ", 0, 0, 2, 0)
+    place = data.index(old)
+    return patch(data, place, struct.pack("<IQQQ", 0, 0, 0, 0))
+
+
 def twins(data: bytes) -> bytes:
     """Have two names in the heap of the root's links be one."""
     return swapped(b"wpe\0\0\0\0\0", b"wte\0\0\0\0\0")(data)
@@ -353,6 +422,19 @@ CASES: dict[str, Case] = {
     "node whose link leads nowhere": case(after(b"SNOD", 16, b"\xff" * 8), ANY),
     "node whose name lies elsewhere": case(after(b"SNOD", 8, struct.pack("<Q", 1 << 30)), ANY),
     "two links with one name": case(bytes_of(twins, "earliest"), "two links are named b'wte'"),
+    "heap of gigabytes": case(sparse(heap_of_gigabytes), "the HDF5 library wants"),
+    "texts of gigabytes": case(
+        sparse(texts_of_gigabytes, many_attributes), "the HDF5 library wants"
+    ),
+    "header of gigabytes": case(
+        sparse(header_of_gigabytes, many_attributes), "the HDF5 library wants"
+    ),
+    "more objects than a model has": case(made(many_objects), "8,000 groups and datasets"),
+    "33 axes": case(bytes_of(axes(33), "earliest"), ANY),
+    "255 axes": case(bytes_of(axes(255), "earliest"), ANY),
+    "two chunks at one place": case(
+        bytes_of(chunks_of_one_place, "earliest", chunks=(2, 2)), "two chunks at .0, 0."
+    ),
     "heap of exabytes": case(after(b"HEAP", 8, struct.pack("<Q", 1 << 60)), ANY),
     "heap that lies elsewhere": case(after(b"HEAP", 24, struct.pack("<Q", 1 << 50)), ANY),
     "heap without its signature": case(after(b"HEAP", 0, b"PEAH"), ANY),

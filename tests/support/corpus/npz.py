@@ -286,7 +286,7 @@ CASES: dict[str, Case] = {
     "header longer than its member": case(wte(b"\x93NUMPY\1\0\x10\x27" + header()), WTE),
     "shape of exabytes": case(headed(shape=f"({1 << 31}, {1 << 31})"), f"{WTE}: shape"),
     "shape that wraps": case(headed(shape=f"({(1 << 62) + 11}, 4)"), f"{WTE}: shape"),
-    "shape of 3,000 axes": case(headed(shape=str((9,) * 3000)), f"{WTE}: shape|{BROKEN}"),
+    "shape of 3,000 axes": case(headed(shape=str((9,) * 3000)), f"{WTE}: 3,000 axes"),
     "shape of 4,000 digits": case(headed(shape=f"({'9' * 4000},)"), f"{WTE}: "),
     "negative shape": case(headed(shape="(-11, -4)"), f"{WTE}: shape"),
     "shape of truths": case(headed(shape="(True, 44)"), f"{WTE}: shape"),

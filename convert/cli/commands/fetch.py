@@ -1,0 +1,67 @@
+"""Fetch a published model."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+import gpt2_convert
+
+from ..exit_codes import EQUAL
+from ..options import output_options
+from ..printer import Printer
+from ..results import print_report, working
+
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+NAME_HELP: Final = """\
+\b
+NAME may be
+  a model of OpenAI's                124M, 355M, 774M or 1558M
+  a model of the Hugging Face Hub    openai-community/gpt2
+  a branch, tag or commit of it      openai-community/gpt2@607a30d783df
+
+\b
+The environment may name
+  a token for the Hub, sent to it alone    HF_TOKEN
+  another Hub                              HF_ENDPOINT
+  proxies                                  https_proxy, http_proxy, no_proxy
+  certificates                             SSL_CERT_FILE, REQUESTS_CA_BUNDLE
+"""
+
+
+@click.command(epilog=NAME_HELP)
+@click.argument("name")
+@click.argument("folder", type=click.Path(readable=False), required=False)
+@click.option(
+    "--mirror",
+    metavar="URL",
+    help="Where OpenAI's files lie elsewhere, as URL/124M/hparams.json.",
+)
+@click.option(
+    "-f", "--force", is_flag=True, help="Replace files in FOLDER that are something else."
+)
+@output_options
+def fetch(name: str, folder: str | None, as_json: bool, quiet: bool, **options: Any) -> int:  # noqa: ANN401
+    """Fetch a model into FOLDER, models/NAME by default, and prove it.
+
+    No file is there before all have come and are proven. What is there and right is not fetched
+    again, and what came before a break is not either.
+    """
+    with working(as_json, quiet, one_by_one=True) as progress:
+        started = time.monotonic()
+        report = gpt2_convert.fetch(name, folder, progress=progress, **options)
+        seconds = time.monotonic() - started
+
+    def show() -> None:
+        from ...reports.fetch_text import write_fetch
+
+        write_fetch(Printer(), report, seconds)
+
+    return print_report(EQUAL, report, show, as_json, quiet, f"; {report.folder} is complete")
+
+
+COMMANDS: Final = {"fetch": fetch}

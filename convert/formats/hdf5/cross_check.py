@@ -1,0 +1,79 @@
+"""Chunked datasets read by the library itself: what this tool has just written, for its proof.
+
+The library lists whatever is written, as it lists every file (:mod:`.listing`): which datasets
+there are, of which types and shapes, and where their elements lie. But chunks are more than bytes
+at a place. Where :mod:`.writer` has compressed, the library is the one to undo it, so that no
+mistake of the writer is undone by one of the reader's filters. It does so in this process, since
+the file is our own.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from ...io.source import CHUNK
+from ...tensors.dtype import numpy_dtype
+from .file import translate_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .file import HDF5File
+    from .layout import Chunked, Dataset
+
+
+def read_through_library(
+    file: HDF5File, dataset: Dataset, chunks: Chunked, place: str
+) -> Iterator[bytes]:
+    """Yield the elements of ``dataset`` in pieces of CHUNK bytes; ``place`` names it in errors.
+
+    Raises:
+        FormatError, UnreadableError: the library cannot read them.
+    """
+    import numpy as np
+    from h5py import h5d, h5p, h5s
+
+    dtype = numpy_dtype(dataset.dtype)
+    path = dataset.name.encode("utf-8", "surrogateescape")
+    with translate_errors(place):
+        access = h5p.create(h5p.DATASET_ACCESS)
+        # Room for the chunks that reading in order needs at once, in a hash table so ample that
+        # they do not displace each other; what was read to its end goes first (1.0).
+        held = chunks.band // (math.prod(chunks.box) * dtype.itemsize)
+        access.set_chunk_cache(100 * held + 1, chunks.band, 1.0)
+        stored = h5d.open(file.root(), path, access)
+    total = math.prod(dataset.shape)
+    step = CHUNK // dtype.itemsize
+    piece = np.empty(min(step, total), dtype)
+    for start in range(0, total, step):
+        filled = 0
+        with translate_errors(place):
+            file.check_open()
+            space = stored.get_space()
+            for offset, shape in split(dataset.shape, start, min(start + step, total)):
+                part = piece[filled : filled + math.prod(shape)].reshape(shape)
+                space.select_hyperslab(offset, shape)
+                stored.read(h5s.create_simple(shape), space, part)
+                filled += part.size
+        yield piece[:filled].tobytes()
+
+
+def split(
+    shape: tuple[int, ...], start: int, stop: int
+) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Cut the elements ``start`` to ``stop``, in C order, into boxes: (offset, shape) of each.
+
+    At most one box in the middle and two an axis are needed.
+    """
+    strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    while start < stop:
+        axis = next(
+            axis
+            for axis, stride in enumerate(strides)
+            if start % stride == 0 and stop - start >= stride
+        )
+        offset = tuple(start // stride % dim for stride, dim in zip(strides, shape, strict=True))
+        count = min(shape[axis] - offset[axis], (stop - start) // strides[axis])
+        yield offset, (*[1] * axis, count, *shape[axis + 1 :])
+        start += count * strides[axis]
