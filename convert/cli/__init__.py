@@ -23,7 +23,7 @@ def main() -> NoReturn:
     """Run the command line and exit."""
     open_standard_streams()
     catch_signals()
-    # NumPy starts a thread a core for linear algebra, and few commands have any.
+    # NumPy would start a thread a core for linear algebra, of which few commands have any.
     if not _computes(sys.argv[1:]):
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     code = _run()

@@ -105,6 +105,7 @@ def compare_logits(
     import numpy as np
 
     from ..inference.agreement import NO_ID, compare_outputs, sum_up_agreement
+    from ..inference.threads import computing
 
     source, target, notes = _share_heads(source, target)
     tokens = np.asarray(ids)
@@ -116,7 +117,7 @@ def compare_logits(
     first, second = (_Run(each, advance) for each in (source, target))
     following = np.append(tokens[1:], NO_ID)
     parts = []
-    with np.errstate(all="ignore"):
+    with computing():
         for at in starts:
             part = slice(at, at + turn)
             ours, theirs = (each.run(tokens[part], window) for each in (first, second))

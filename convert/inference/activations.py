@@ -85,15 +85,14 @@ def _erfc(t: Array) -> Array:
 
 
 def _gelu_tanh(x: Array, factor: float = math.sqrt(2 / math.pi)) -> None:
+    # (1 + tanh(z)) / 2 is 1 / (1 + exp(-2 z)).
     inner = x * x
-    inner *= 0.044715
-    inner += 1
+    inner *= -2 * factor * 0.044715
+    inner -= 2 * factor
     inner *= x
-    inner *= factor
-    np.tanh(inner, out=inner)
+    np.exp(inner, out=inner)
     inner += 1
-    inner *= 0.5
-    x *= inner
+    x /= inner
 
 
 def _gelu_clipped(x: Array) -> None:

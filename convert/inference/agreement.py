@@ -21,6 +21,7 @@ import numpy as np
 
 from ..errors import ComputationError
 from .streamed import read_rows
+from .threads import share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,8 +37,10 @@ FIRST: Final = 5
 """The likeliest ids of which it is asked how many both models have."""
 NO_ID: Final = -1
 """What comes after the last token of a text."""
-_TOKENS: Final = 256
-"""Tokens whose logits are held at a time."""
+_TOKENS: Final = 128
+"""Tokens whose logits a thread holds at a time."""
+_LEAST: Final = 16
+"""Tokens that are worth a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,38 +118,12 @@ def compare_outputs(source: Output, target: Output, following: Array) -> Compare
         ComputationError: logits are not finite.
         Gpt2ConvertError: a head cannot be read.
     """
-    n_vocab = source.head.shape[0]
-    first, second = (_Sums(each.where, following, n_vocab) for each in (source, target))
-    weighted = np.zeros(len(following))
-    max_abs_diff = sum_abs_diff = 0.0
+    comparison = _Comparison(source, target, following)
     start = 0
     for ours, theirs in zip(read_rows(source.head), read_rows(target.head), strict=True):
-        for at in range(0, len(following), _TOKENS):
-            rows = slice(at, at + _TOKENS)
-            one, other = source.hidden[rows] @ ours.T, target.hidden[rows] @ theirs.T
-            weights, scale = first.add(rows, one, start)
-            second.add(rows, other, start)
-            differences = one.astype(np.float64) - other
-            weights *= differences
-            weighted[rows] = weighted[rows] * scale + weights.sum(axis=1)
-            np.abs(differences, out=differences)
-            max_abs_diff = max(max_abs_diff, float(differences.max()))
-            sum_abs_diff += float(differences.sum())
-            first.choose(rows, one, start)
-            second.choose(rows, other, start)
+        comparison.add(ours, theirs, start)
         start += len(ours)
-    # By rounding, it may come out below zero.
-    divergences = np.maximum(weighted / first.sum - first.log_sum() + second.log_sum(), 0)
-    pairs = first.choices[:, :, None] == second.choices[:, None, :]
-    return Compared(
-        divergences=divergences,
-        same_first=first.choices[:, 0] == second.choices[:, 0],
-        shared=pairs.sum(axis=(1, 2)) / first.choices.shape[1],
-        surprises=(first.surprises(), second.surprises()),
-        max_abs_diff=max_abs_diff,
-        sum_abs_diff=sum_abs_diff,
-        logits=len(following) * n_vocab,
-    )
+    return comparison.finish()
 
 
 def sum_up_agreement(parts: Sequence[Compared], text: str | None) -> Agreement:
@@ -177,6 +154,56 @@ def _find_perplexity(surprises: Array) -> float | None:
     if not known.size or (mean := float(known.mean())) > math.log(np.finfo(np.float64).max):
         return None
     return math.exp(mean)
+
+
+class _Comparison:
+    """What is kept of both models' logits; the sums have a number a token."""
+
+    def __init__(self, source: Output, target: Output, following: Array) -> None:
+        self.source, self.target = source, target
+        self.tokens, self.n_vocab = len(following), source.head.shape[0]
+        self.ours = _Sums(source.where, following, self.n_vocab)
+        self.theirs = _Sums(target.where, following, self.n_vocab)
+        self.weighted = np.zeros(self.tokens)
+        self.largest = np.zeros(self.tokens)
+        self.total = np.zeros(self.tokens)
+
+    def add(self, our_rows: Array, their_rows: Array, start: int) -> None:
+        """Take in the logits that rows of the heads make, those of the ids from ``start`` on."""
+
+        def compare(part: slice) -> None:
+            for at in range(part.start, part.stop, _TOKENS):
+                rows = slice(at, min(at + _TOKENS, part.stop))
+                ours = self.source.hidden[rows] @ our_rows.T
+                theirs = self.target.hidden[rows] @ their_rows.T
+                weights, scale = self.ours.add(rows, ours, start)
+                self.theirs.add(rows, theirs, start)
+                differences = ours.astype(np.float64) - theirs
+                weights *= differences
+                self.weighted[rows] = self.weighted[rows] * scale + weights.sum(axis=1)
+                np.abs(differences, out=differences)
+                largest = self.largest[rows]
+                np.maximum(largest, differences.max(axis=1), out=largest)
+                self.total[rows] += differences.sum(axis=1)
+                self.ours.choose(rows, ours, start)
+                self.theirs.choose(rows, theirs, start)
+
+        share(self.tokens, compare, _LEAST)
+
+    def finish(self) -> Compared:
+        """Return what follows from the sums."""
+        ours, theirs = self.ours, self.theirs
+        divergences = self.weighted / ours.sum - ours.log_sum() + theirs.log_sum()
+        pairs = ours.choices[:, :, None] == theirs.choices[:, None, :]
+        return Compared(
+            divergences=np.maximum(divergences, 0),  # by rounding, it may come out below
+            same_first=ours.choices[:, 0] == theirs.choices[:, 0],
+            shared=pairs.sum(axis=(1, 2)) / ours.choices.shape[1],
+            surprises=(ours.surprises(), theirs.surprises()),
+            max_abs_diff=float(self.largest.max()),
+            sum_abs_diff=float(self.total.sum()),
+            logits=self.tokens * self.n_vocab,
+        )
 
 
 class _Sums:

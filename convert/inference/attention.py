@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .threads import share
+
 if TYPE_CHECKING:
     from typing import Final, TypeAlias
 
@@ -15,49 +17,60 @@ if TYPE_CHECKING:
 
 _QUERIES: Final = 128
 """Tokens whose scores are held at a time: few enough for the cache, and for memory."""
+_MANY: Final = 256
+"""Scores of a head that are worth the trouble of parting the heads."""
 
 
 class Cache:
     """The keys and values of the tokens that were run so far, ``length`` of them.
 
-    ``keys`` and ``values`` are [n_layer, n_head, capacity, n_embd / n_head]; what is beyond
-    ``length`` means nothing, and takes no memory until it is written.
+    ``pairs`` are [n_layer, 2, n_head, capacity, n_embd / n_head], keys before values; what is
+    beyond ``length`` means nothing, and takes no memory until it is written.
     """
 
-    __slots__ = ("keys", "length", "values")
+    __slots__ = ("length", "pairs")
 
     def __init__(self, n_layer: int, n_head: int, n_embd: int, capacity: int) -> None:
-        shape = n_layer, n_head, capacity, n_embd // n_head
-        self.keys = np.empty(shape, np.float32)
-        self.values = np.empty(shape, np.float32)
+        self.pairs = np.empty((n_layer, 2, n_head, capacity, n_embd // n_head), np.float32)
         self.length = 0
 
-    def extend(self, layer: int, keys: Array, values: Array) -> tuple[Array, Array]:
-        """Add those of new tokens in one layer; return those of all tokens.
+    def extend(self, layer: int, pair: Array) -> Array:
+        """Add the keys and values of new tokens in one layer; return those of all tokens.
 
-        ``length`` stays: it grows when the tokens have gone through all layers.
+        Both are [2, n_head, tokens, n_embd / n_head]. ``length`` stays: it grows when the tokens
+        have gone through all layers.
         """
-        end = self.length + keys.shape[1]
-        self.keys[layer, :, self.length : end] = keys
-        self.values[layer, :, self.length : end] = values
-        return self.keys[layer, :, :end], self.values[layer, :, :end]
+        end = self.length + pair.shape[2]
+        self.pairs[layer, :, :, self.length : end] = pair
+        return self.pairs[layer, :, :, :end]
 
 
-def split_heads(x: Array, n_head: int) -> Array:
-    """Return [tokens, n_embd] as [n_head, tokens, n_embd / n_head], without a copy."""
-    return x.reshape(len(x), n_head, -1).transpose(1, 0, 2)
+def split_heads(x: Array, parts: int, n_head: int) -> Array:
+    """Return [tokens, parts * n_embd] as [parts, n_head, tokens, n_embd / n_head], uncopied."""
+    return x.reshape(len(x), parts, n_head, -1).transpose(1, 2, 0, 3)
 
 
-def attend(queries: Array, keys: Array, values: Array) -> Array:
+def attend(queries: Array, pair: Array) -> Array:
     """Return what the heads take from the values, [tokens, n_embd].
 
-    ``queries`` are [n_head, tokens, width], and already scaled. ``keys`` and ``values`` may have
-    more tokens: those in front have been run before. No token sees one that comes later.
+    ``queries`` are [n_head, tokens, width], and already scaled. ``pair`` are keys and values,
+    [2, n_head, tokens, width]; those of more tokens are of such that have been run before. No token
+    sees one that comes later.
     """
     n_head, count, width = queries.shape
-    before = keys.shape[1] - count
     together = np.empty((count, n_head * width), np.float32)
-    heads = split_heads(together, n_head)
+    (out,) = split_heads(together, 1, n_head)
+
+    def attend_some(heads: slice) -> None:
+        _attend(queries[heads], pair[0, heads], pair[1, heads], out[heads])
+
+    share(n_head, attend_some, 1 if count * pair.shape[2] >= _MANY else n_head)
+    return together
+
+
+def _attend(queries: Array, keys: Array, values: Array, out: Array) -> None:
+    count = queries.shape[1]
+    before = keys.shape[1] - count
     for start in range(0, count, _QUERIES):
         end = min(start + _QUERIES, count)
         seen = before + end
@@ -67,10 +80,9 @@ def attend(queries: Array, keys: Array, values: Array) -> Array:
         scores -= scores.max(axis=-1, keepdims=True)
         np.exp(scores, out=scores)
         sums = np.add.reduce(scores, axis=-1, keepdims=True)
-        found = heads[:, start:end]
+        found = out[:, start:end]
         np.matmul(scores, values[:, :seen], out=found)
         found /= sums
-    return together
 
 
 def _mask(count: int) -> Array:

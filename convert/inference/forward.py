@@ -12,6 +12,7 @@ import numpy as np
 
 from .activations import activate
 from .attention import attend, split_heads
+from .threads import share
 
 if TYPE_CHECKING:
     from typing import Any, Final, TypeAlias
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
 
 _ROWS: Final = 256
 """Tokens that go through an MLP at a time: between its two maps they are four times as wide."""
+_FEW: Final = 32
+"""Fewer tokens are not parted: the time goes into reading the weights, which all of them need."""
+_INPUTS: Final = 384
+"""Rows of a weight matrix that are worth a thread."""
+_IDS: Final = 4096
+"""Rows of a head that are worth a thread."""
 
 
 def embed(wte: Array, wpe: Array, ids: npt.NDArray[np.integer[Any]], start: int = 0) -> Array:
@@ -75,39 +82,90 @@ def add_attention(
     first: int = 0,
 ) -> None:
     """Add the attention of one layer to the tokens ``x`` of one text, from the ``first`` on."""
-    width = x.shape[1]
-    mixed = _map(normalise(x, norm, behaviour.epsilon), params.c_attn)
-    mixed[first:, :width] *= behaviour.scales[layer]
-    queries, keys, values = (
-        split_heads(mixed[:, at : at + width], behaviour.n_head)
-        for at in range(0, 3 * width, width)
-    )
+    mixed = np.empty((len(x), 3 * x.shape[1]), np.float32)
+
+    def mix(rows: slice) -> None:
+        _map(normalise(x[rows], norm, behaviour.epsilon), params.c_attn, mixed[rows])
+
+    share(len(x), mix, _FEW)
+    heads = split_heads(mixed, 3, behaviour.n_head)
+    queries, pair = heads[0, :, first:], heads[1:]
+    queries *= behaviour.scales[layer]
     if cache is not None:
-        keys, values = cache.extend(layer, keys, values)
-    x[first:] += _map(attend(queries[:, first:], keys, values), params.c_proj)
+        pair = cache.extend(layer, pair)
+    taken, x = attend(queries, pair), x[first:]
+
+    def add(rows: slice) -> None:
+        x[rows] += _map(taken[rows], params.c_proj)
+
+    share(len(x), add, _FEW)
 
 
 def add_mlp(x: Array, norm: LayerNormParams, params: MLPParams, behaviour: Behaviour) -> None:
     """Add the MLP of one layer to the tokens ``x``, which need not be of one text."""
-    for start in range(0, len(x), _ROWS):
-        rows = x[start : start + _ROWS]
-        hidden = _map(normalise(rows, norm, behaviour.epsilon), params.c_fc)
-        activate(behaviour.activation, hidden)
-        rows += _map(hidden, params.c_proj)
+
+    def add(rows: slice) -> None:
+        for start in range(rows.start, rows.stop, _ROWS):
+            some = x[start : min(start + _ROWS, rows.stop)]
+            hidden = _map(normalise(some, norm, behaviour.epsilon), params.c_fc)
+            activate(behaviour.activation, hidden)
+            some += _map(hidden, params.c_proj)
+
+    share(len(x), add, _FEW)
+
+
+def read_out(x: Array, head: Array) -> Array:
+    """Return the logits of tokens that went through all blocks, [tokens, n_vocab]."""
+    logits = np.empty((len(x), len(head)), np.float32)
+
+    def read(ids: slice) -> None:
+        np.matmul(x, head[ids].T, out=logits[:, ids])
+
+    share(len(head), read, _IDS)
+    return logits
 
 
 def normalise(x: Array, params: LayerNormParams, epsilon: float) -> Array:
     """Return ``x`` with a mean of 0 and a variance of 1 in each row, times ``g`` plus ``b``."""
     width = x.shape[1]
-    centred: Array = x - np.add.reduce(x, axis=1, keepdims=True) / width
-    variance = np.einsum("ij,ij->i", centred, centred) / width
-    centred *= (1 / np.sqrt(variance + epsilon))[:, None]
+    means = np.add.reduce(x, axis=1, keepdims=True)
+    means /= width
+    centred: Array = x - means
+    deviations = np.einsum("ij,ij->i", centred, centred)[:, None]
+    deviations /= width
+    deviations += epsilon
+    np.sqrt(deviations, out=deviations)
+    centred /= deviations
     centred *= params.g
     centred += params.b
     return centred
 
 
-def _map(x: Array, params: LinearParams) -> Array:
-    mapped: Array = x @ params.w
+def _map(x: Array, params: LinearParams, out: Array | None = None) -> Array:
+    multiply = _multiply_few if len(x) < _FEW else _multiply_many
+    mapped = multiply(x, params.w, out)
     mapped += params.b
     return mapped
+
+
+def _multiply_many(x: Array, w: Array, out: Array | None) -> Array:
+    product: Array = np.matmul(x, w, out=out)
+    return product
+
+
+def _multiply_few(x: Array, w: Array, out: Array | None) -> Array:
+    """Return ``x @ w``, parted by the rows of ``w``: each part reads memory from end to end."""
+    sums: dict[int, Array] = {}
+
+    def multiply(rows: slice) -> None:
+        sums[rows.start] = np.matmul(x[:, rows], w[rows])
+
+    share(len(w), multiply, _INPUTS)
+    # In the same order each time, or the last bits would be others.
+    first, *others = (sums[start] for start in sorted(sums))
+    for each in others:
+        first += each
+    if out is None:
+        return first
+    out[:] = first
+    return out

@@ -17,8 +17,9 @@ from ..checkpoint.params import (
 from ..errors import ComputationError, UsageError
 from .attention import Cache
 from .behaviour import read_behaviour
-from .forward import embed, run_blocks
+from .forward import embed, read_out, run_blocks
 from .sampling import Sampling, seed_random
+from .threads import computing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,7 +74,7 @@ class Model:
             ComputationError: the weights, or what came of them, are not finite.
         """
         checked = self._check(ids)
-        with np.errstate(all="ignore"):
+        with computing():
             x = embed(self.params.wte, self.params.wpe, checked)
             return self._read_out(run_blocks(x, self.params, self._behaviour))
 
@@ -126,7 +127,7 @@ class Model:
 
     def _step(self, ids: npt.NDArray[np.integer[Any]], cache: Cache) -> Logits:
         """Run new tokens; return the logits after the last of them, [n_vocab]."""
-        with np.errstate(all="ignore"):
+        with computing():
             x = embed(self.params.wte, self.params.wpe, ids, cache.length)
             last = run_blocks(x, self.params, self._behaviour, cache, last_only=True)
             logits: Logits = self._read_out(last)[0]
@@ -135,8 +136,7 @@ class Model:
     def _read_out(self, x: Logits) -> Logits:
         """Return the logits of tokens that went through all blocks."""
         params = self.params
-        head: npt.NDArray[Any] = params.wte if params.lm_head is None else params.lm_head
-        logits: Logits = x @ head.T
+        logits: Logits = read_out(x, params.wte if params.lm_head is None else params.lm_head)
         # A NaN is the largest of its row, and so is an infinity.
         if not np.isfinite(logits.max(axis=1)).all():
             raise ComputationError(

@@ -41,7 +41,7 @@ def attend_plainly(queries: Array, keys: Array, values: Array) -> Array:
 def test_each_token_takes_from_those_before_it_and_itself(count: int, before: int) -> None:
     queries = random(N_HEAD, count, WIDTH)
     keys, values = random(N_HEAD, before + count, WIDTH), random(N_HEAD, before + count, WIDTH) + 1
-    found = attend(queries, keys, values)
+    found = attend(queries, np.stack([keys, values]))
     assert found.shape == (count, N_HEAD * WIDTH)
     assert found.dtype == np.float32
     expected = attend_plainly(queries, keys, values)
@@ -50,34 +50,34 @@ def test_each_token_takes_from_those_before_it_and_itself(count: int, before: in
 
 def test_what_comes_later_changes_nothing() -> None:
     queries, keys, values = (random(N_HEAD, 200, WIDTH) for _ in range(3))
-    before = attend(queries, keys, values)
+    before = attend(queries, np.stack([keys, values]))
     keys[:, 150:], values[:, 150:] = 1e9, 1e30
-    np.testing.assert_array_equal(attend(queries, keys, values)[:150], before[:150])
+    np.testing.assert_array_equal(attend(queries, np.stack([keys, values]))[:150], before[:150])
 
 
 def test_scores_beyond_the_range_of_exp_are_no_obstacle() -> None:
     queries, keys, values = (random(N_HEAD, 6, WIDTH) for _ in range(3))
-    found = attend(queries * np.float32(1e6), keys, values)
+    found = attend(queries * np.float32(1e6), np.stack([keys, values]))
     assert np.isfinite(found).all()
 
 
 def test_heads_are_split_without_a_copy() -> None:
-    x = random(5, N_HEAD * WIDTH)
-    heads = split_heads(x, N_HEAD)
-    assert heads.shape == (N_HEAD, 5, WIDTH)
+    x = random(5, 3 * N_HEAD * WIDTH)
+    heads = split_heads(x, 3, N_HEAD)
+    assert heads.shape == (3, N_HEAD, 5, WIDTH)
     assert np.shares_memory(heads, x)
-    np.testing.assert_array_equal(heads[1, 2], x[2, WIDTH : 2 * WIDTH])
+    # Part by part, and head by head within.
+    np.testing.assert_array_equal(heads[2, 1, 4], x[4, (2 * N_HEAD + 1) * WIDTH :][:WIDTH])
 
 
 def test_the_cache_returns_what_it_was_given_layer_by_layer() -> None:
     cache = Cache(2, N_HEAD, N_HEAD * WIDTH, capacity=5)
-    parts = [(random(N_HEAD, count, WIDTH), random(N_HEAD, count, WIDTH) + 2) for count in (2, 1)]
-    for keys, values in parts:
+    parts = [random(2, N_HEAD, count, WIDTH) for count in (2, 1)]
+    for part in parts:
         for layer in range(2):
-            all_keys, all_values = cache.extend(layer, keys + layer, values - layer)
-        cache.length += keys.shape[1]
-    expected = [np.concatenate(each, axis=1) for each in zip(*parts, strict=True)]
-    np.testing.assert_array_equal(all_keys, expected[0] + 1)
-    np.testing.assert_array_equal(all_values, expected[1] - 1)
-    np.testing.assert_array_equal(cache.keys[0, :, :3], expected[0])
+            pairs = cache.extend(layer, part + np.float32(layer))
+        cache.length += part.shape[2]
+    expected = np.concatenate(parts, axis=2)
+    np.testing.assert_array_equal(pairs, expected + np.float32(1))
+    np.testing.assert_array_equal(cache.pairs[0, :, :, :3], expected)
     assert cache.length == 3
