@@ -17,6 +17,7 @@ from ..formats.opening import find_engine, open_written
 from ..formats.writers import WRITERS
 from ..io.atomic import check_target, partial_file
 from ..io.atomic_folder import check_folder_target, partial_folder
+from ..io.json_scan import Allowance
 from ..io.source import check_path
 from ..model.adopt import adopt, drop_tied
 from ..progress import ignore_progress
@@ -112,7 +113,8 @@ def convert(
             find_engine(checkpoint.format, witness, checkpoint.raw.where)  # sooner than at the end
         totals = sum_up(list(checkpoint.values()))
         beside = choose_companions(checkpoint, writer, weights_only=weights_only)
-        notes = check_companions(beside.companions, checkpoint.config.n_vocab)
+        allowance = Allowance()
+        notes = check_companions(beside.companions, checkpoint.config.n_vocab, allowance)
         written = Side(os.fspath(target), into)
         verification = None
         hashes: dict[str, str] | None = None
@@ -120,7 +122,9 @@ def convert(
         with _partial_target(target, writer, checkpoint, names, force=force) as partial:
             _write(checkpoint, partial, writer, compress, totals.nbytes, watch)
             n_vocab = checkpoint.config.n_vocab
-            copied = tuple(copy_companion(each, partial, n_vocab) for each in beside.companions)
+            copied = tuple(
+                copy_companion(each, partial, n_vocab, allowance) for each in beside.companions
+            )
             if verify:
                 hashes = {} if digest else None
                 expected = writer.config(checkpoint)
