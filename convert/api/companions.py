@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..formats.companions import Beside, check_companion, compare_companion, list_beside
+from ..io.json_scan import Allowance
 from ..reports.conversion import LeftFile
 from ..reports.verification import Finding, Kind
 
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 
 def choose_companions(checkpoint: Checkpoint, writer: Writer, *, weights_only: bool) -> Beside:
     """Return what is to be copied from beside the weights, and what stays behind and why."""
-    beside = list_beside(checkpoint.raw)
-    if writer.folder_of and not weights_only:
+    travel = bool(writer.folder_of) and not weights_only
+    beside = list_beside(checkpoint.raw, travel=travel)
+    if travel:
         return beside
     reason = "only the weights were asked for" if weights_only else "one file has no room for it"
     left = [
@@ -32,13 +34,16 @@ def choose_companions(checkpoint: Checkpoint, writer: Writer, *, weights_only: b
     return Beside(left=tuple(sorted(left, key=lambda each: each.name)))
 
 
-def check_companions(companions: Iterable[Companion], n_vocab: int) -> list[str]:
-    """Look whether each is what its name says, and return notes.
+def check_companions(
+    companions: Iterable[Companion], n_vocab: int, allowance: Allowance | None = None
+) -> list[str]:
+    """Look whether each is what its name says, and return notes; ``allowance`` is for them all.
 
     Raises:
         Gpt2ConvertError: one of them is something else, or cannot be read.
     """
-    return [note for each in companions for note in check_companion(each, n_vocab)]
+    allowance = allowance or Allowance()
+    return [note for each in companions for note in check_companion(each, n_vocab, allowance)]
 
 
 def prove_companions(

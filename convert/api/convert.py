@@ -12,6 +12,7 @@ from ..formats.companions import copy_companion
 from ..formats.engines import NATIVE
 from ..formats.opening import find_engine, open_written
 from ..formats.writers import WRITERS
+from ..io.json_scan import Allowance
 from ..io.source import check_path
 from ..model.adopt import adopt, drop_tied
 from ..progress import ignore_progress
@@ -101,7 +102,8 @@ def convert(
             find_engine(checkpoint.format, witness, checkpoint.raw.where)  # sooner than at the end
         totals = sum_up(list(checkpoint.values()))
         beside = choose_companions(checkpoint, writer, weights_only=weights_only)
-        notes = check_companions(beside.companions, checkpoint.config.n_vocab)
+        allowance = Allowance()
+        notes = check_companions(beside.companions, checkpoint.config.n_vocab, allowance)
         written = Side(os.fspath(target), into)
         verification = None
         hashes: dict[str, str] | None = None
@@ -110,7 +112,9 @@ def convert(
         with partial_target(target, writer, checkpoint, beside, nbytes, force=force) as made:
             partial = made.path
             _write(checkpoint, partial, writer, compress, totals.nbytes, watch)
-            copied = tuple(copy_companion(each, partial, n_vocab) for each in beside.companions)
+            copied = tuple(
+                copy_companion(each, partial, n_vocab, allowance) for each in beside.companions
+            )
             if verify:
                 hashes = {} if digest else None
                 expected = writer.config(checkpoint)

@@ -13,7 +13,8 @@ from ..errors import (
     SourceNotFoundError,
     UnsupportedError,
 )
-from ..formats.companions import check_companion, list_beside
+from ..formats.companions import Beside, check_companion, list_beside
+from ..io.json_scan import Allowance
 from ..model.config import settle_config
 from ..progress import ignore_progress
 from ..reports.inspection import InspectionReport
@@ -22,10 +23,11 @@ from ..tensors.stats import compute_stats
 from .source import build_source, note_unread
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from ..checkpoint.canonical import Checkpoint
     from ..checkpoint.raw import RawCheckpoint
+    from ..formats.companions import Companion
     from ..formats.engines import EngineName
     from ..formats.readers import SourceFormat
     from ..progress import Progress
@@ -81,6 +83,12 @@ def inspect(
         else:
             checkpoint = note_unread(settle_config(checkpoint, look=False))
             tensors = tuple(checkpoint.values())
+        faults, beside = list(raw.faults), Beside()
+        if checkpoint is not None:
+            try:
+                beside = list_beside(raw)
+            except UnsupportedError as error:  # which stops no conversion into one file
+                faults.append(error)
         return InspectionReport(
             path=os.fspath(source),
             format=raw.format,
@@ -88,17 +96,20 @@ def inspect(
             tensors=tensors,
             checkpoint=checkpoint,
             refusal=refusal,
-            faults=tuple(str(fault) for fault in raw.faults),
+            faults=tuple(map(str, faults)),
             totals=sum_up(list(tensors)),
             stats=_measure(tensors, raw, progress or ignore_progress) if stats else None,
             engine=raw.engine,
             notes=checkpoint.notes if checkpoint else raw.notes,
-            obstacles=tuple(_find_obstacles(raw, checkpoint, refusal)),
+            obstacles=tuple(_find_obstacles(raw, checkpoint, refusal, beside.companions)),
         )
 
 
 def _find_obstacles(
-    raw: RawCheckpoint, checkpoint: Checkpoint | None, refusal: Gpt2ConvertError | None
+    raw: RawCheckpoint,
+    checkpoint: Checkpoint | None,
+    refusal: Gpt2ConvertError | None,
+    companions: Iterable[Companion],
 ) -> list[str]:
     """Return what shows without reading weights and would stop a conversion even of a GPT-2."""
     errors = [*raw.faults, *([refusal] if refusal else [])]
@@ -106,9 +117,10 @@ def _find_obstacles(
     found = [error for error in errors if not isinstance(error, UnsupportedError | SchemaError)]
     found += [error for error in errors if isinstance(error, SchemaError) and error.contradictory]
     if checkpoint is not None:
-        for companion in list_beside(raw).companions:
+        allowance = Allowance()
+        for companion in companions:
             try:
-                check_companion(companion, checkpoint.config.n_vocab)
+                check_companion(companion, checkpoint.config.n_vocab, allowance)
             except Gpt2ConvertError as error:
                 found.append(error)
     return [str(error) for error in found]

@@ -13,12 +13,13 @@ import os
 import re
 import stat
 from array import array
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
+from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from ..errors import FormatError, Gpt2ConvertError
-from ..io.json_scan import check_json, scan_numbers, spell_key
+from ..io.json_scan import Allowance, check_json, scan_numbers, spell_key
 from ..io.source import SourceFile
 from ..quoting import quote
 from .foreign import explain_page, is_other_weights
@@ -42,7 +43,7 @@ _LEFT: Final = {
     "an archive": ("*.zip", "*.tar", "*.tar.*", "*.tgz", "*.gz", "*.bz2", "*.xz", "*.zst", "*.7z"),
     "an unfinished file": ("*.partial", "*.part", "*.crdownload", "*.incomplete", "*.tmp"),
 }  # fmt: skip
-"""What stays behind, by name, and why."""
+"""What stays behind, by name in small letters, and why."""
 _MODEL_FOLDER: Final = (
     "vocab.json", "vocab.txt", "merges.txt", "tokenizer.json", "tokenizer_config.json",
     "special_tokens_map.json", "added_tokens.json", "spiece.model", "tokenizer.model", "bpe.model",
@@ -60,21 +61,32 @@ _PROSE: Final = ("*.md", "*.html", "*.xml", "license*", "*.rst")
 _NO_MERGE: Final = re.compile(rb"^(?![^ \r\n]+ [^ \r\n]+\r?$|[ \r]*$)", re.MULTILINE)
 MAX_VOCABULARY: Final = 16 << 20
 """Bytes: a token has twenty of them, and a GPT-2 100,000 tokens at most."""
+_MAX_NUMBERED: Final = 500_000
+"""Tokens of a vocabulary: OpenAI's has 50,257, and the largest of any language model half of that
+number."""
 _MAX_SCANNED: Final = 4 << 20
 """Bytes up to which a JSON file is looked at whole; of a longer one the first and the last are."""
+_MAX_MERGES: Final = 16 << 20
+"""Bytes of a list of merges whose lines are looked at; OpenAI's has half a megabyte."""
+_MAX_LINE: Final = 1 << 16
+_TOKENS_A_PAIR: Final = 4
 _HEAD: Final = 1024
 
 
-def find_reason_to_leave(path: Path) -> str | None:
+def find_reason_to_leave(path: Path, *, look: bool = True) -> str | None:
     """Return why what lies at ``path`` does not travel; None if it does.
 
-    What cannot be looked at counts as a file that does, so that it is refused by its name later.
+    Files are opened only where ``look`` says so. What cannot be looked at counts as a file that
+    does travel, so that it is refused by its name later.
     """
     if path.is_dir():
         return "a folder"
-    for reason, patterns in _LEFT.items():
-        if _fits(path.name, patterns):
+    name = path.name.lower()
+    for reason, pattern in _compile_left():
+        if pattern.match(name):
             return reason
+    if not look:
+        return None
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return None
@@ -87,17 +99,26 @@ def find_reason_to_leave(path: Path) -> str | None:
         file.close()
 
 
+@cache
+def _compile_left() -> list[tuple[str, re.Pattern[str]]]:
+    """Return each reason and one expression for its names: a folder may have 100,000."""
+    return [(why, re.compile("|".join(map(translate, names)))) for why, names in _LEFT.items()]
+
+
 def is_replaceable(name: str) -> bool:
     """Whether a file of that name is one that model folders have as a rule."""
     return _fits(name, _MODEL_FOLDER)
 
 
-def check_contents(file: SourceFile, n_vocab: int) -> list[str]:
+def check_contents(file: SourceFile, n_vocab: int, allowance: Allowance | None = None) -> list[str]:
     """Look whether ``file`` is what its name says, and return notes of it.
+
+    Where the allowance is used up, a JSON file is looked at like a long one, and a vocabulary too.
 
     Raises:
         FormatError: it is something else.
     """
+    allowance = allowance or Allowance()
     name = file.path.name.lower()
     head = file.read(0, min(file.size, _HEAD), "the start").removeprefix(codecs.BOM_UTF8)
     tokenizer = _fits(name, (*_TEXTS, *_SENTENCEPIECE, "*.json", "*.model"))
@@ -105,10 +126,10 @@ def check_contents(file: SourceFile, n_vocab: int) -> list[str]:
         raise FormatError(f"{file.path}: an empty file; fetch it again")
     if not _fits(name, _PROSE) and (page := explain_page(head, strict=not tokenizer)):
         raise FormatError(f"{file.path}: {page}")
-    if name in _VOCABULARIES:
-        return _check_vocabulary(file, n_vocab)
+    if name in _VOCABULARIES and allowance.tokens:
+        return _check_vocabulary(file, n_vocab, allowance)
     if name.endswith(".json"):
-        _check_json(file, name, head)
+        _check_json(file, name, head, allowance)
     elif name in _MERGES:
         _check_merges(file)
     elif _fits(name, _TEXTS):
@@ -123,7 +144,7 @@ def _fits(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name.lower(), pattern) for pattern in patterns)
 
 
-def _check_vocabulary(file: SourceFile, n_vocab: int) -> list[str]:
+def _check_vocabulary(file: SourceFile, n_vocab: int, allowance: Allowance) -> list[str]:
     import numpy as np
 
     if file.size > MAX_VOCABULARY:
@@ -137,6 +158,11 @@ def _check_vocabulary(file: SourceFile, n_vocab: int) -> list[str]:
         # Escapes may spell one token in two ways.
         hashes.append(hash(spell_key(key)))
         numbers.append(number)
+        if len(numbers) > _MAX_NUMBERED:
+            raise FormatError(
+                f"{file.path}: more than {_MAX_NUMBERED:,} tokens, which no vocabulary has"
+            )
+    allowance.tokens = max(0, allowance.tokens - _TOKENS_A_PAIR * len(numbers))
     if not numbers:
         raise FormatError(f"{file.path}: a vocabulary without tokens; fetch it again")
     for values, what in ((hashes, "token"), (numbers, "number")):
@@ -151,15 +177,15 @@ def _check_vocabulary(file: SourceFile, n_vocab: int) -> list[str]:
     return [f"{quote(file.path.name)} numbers tokens up to {largest:,}, but n_vocab is {n_vocab:,}"]
 
 
-def _check_json(file: SourceFile, name: str, head: bytes) -> None:
+def _check_json(file: SourceFile, name: str, head: bytes, allowance: Allowance) -> None:
     place = str(file.path)
     end = file.read(max(0, file.size - _HEAD), min(file.size, _HEAD), "the end")
     first, last = head.lstrip()[:1], end.rstrip()[-1:]
     if first + last not in (b"{}", b"[]"):
         raise FormatError(f"{place}: not JSON: it starts with {first!r} and ends with {last!r}")
-    if file.size <= _MAX_SCANNED:
+    if file.size <= _MAX_SCANNED and allowance.tokens:
         text = file.read(0, file.size, "the file").removeprefix(codecs.BOM_UTF8)
-        check_json(text, place)
+        check_json(text, place, allowance)
         if name == "tokenizer.json" and b'"model"' not in text:
             raise FormatError(f"{place}: no tokenizer: there is no 'model' in it")
 
@@ -168,8 +194,15 @@ def _check_merges(file: SourceFile) -> None:
     """See that each line has two pieces; the first may be a comment, as ``#version: 0.2``."""
     _check_text(file)
     left, number = b"", 1
-    for chunk in chain(file.chunks(0, file.size, "the file"), [b"\n"]):
+    # The end of what is looked at is none of a line.
+    end = [b"\n"] if file.size <= _MAX_MERGES else []
+    for chunk in chain(file.chunks(0, min(file.size, _MAX_MERGES), "the file"), end):
         lines, newline, left = (left + chunk).rpartition(b"\n")
+        if len(left) > _MAX_LINE:
+            raise FormatError(
+                f"{file.path}: a line of more than {_MAX_LINE:,} bytes, where two pieces are "
+                "expected"
+            )
         if not newline:
             continue
         start = 0

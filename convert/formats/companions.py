@@ -16,15 +16,19 @@ is looked at for: :mod:`.companion_kinds`.
 from __future__ import annotations
 
 import os
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import SourceNotFoundError, UnreadableError, UnsupportedError
+from ..errors import Advice, SourceNotFoundError, UnreadableError, UnsupportedError
 from ..io.os_errors import os_errors_as
 from ..io.source import SourceFile
 from ..reports.conversion import CopiedFile, LeftFile
 from .companion_kinds import check_contents, find_reason_to_leave
+from .folders import list_names
+from .limits import MAX_LOOKUPS
 from .statements import CONFIG, HPARAMS
 
 if TYPE_CHECKING:
@@ -33,9 +37,13 @@ if TYPE_CHECKING:
     from typing import Final
 
     from ..checkpoint.raw import RawCheckpoint
+    from ..io.json_scan import Allowance
 
 _TRANSLATED: Final = {"encoder.json": "vocab.json", "vocab.bpe": "merges.txt"}
 """OpenAI's names, and Hugging Face's for the same bytes."""
+MAX_NAMES_A_FILE: Final = 16
+"""Names of a file in a folder, by links: of some in the Hub's cache, whose contents are equal."""
+_LEAVE: Final = Advice("or leave them behind with {}", "weights_only", True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +62,26 @@ class Beside:
     left: tuple[LeftFile, ...] = ()
 
 
-def list_beside(raw: RawCheckpoint) -> Beside:
+def list_beside(raw: RawCheckpoint, *, travel: bool = True) -> Beside:
     """Return what lies beside the weights, in the order of the names.
+
+    Where none of it is to ``travel``, no more of a large folder are opened than may be.
 
     Raises:
         UnreadableError: the folder cannot be listed.
+        UnsupportedError: it has more names or files than a model's, or one under many names.
     """
     if raw.folder is None:
         return Beside()
     own = {Path(file.path).name for file in raw.files} | {CONFIG, HPARAMS}
     with os_errors_as(UnreadableError, raw.folder):
-        names = [name for name in sorted(os.listdir(raw.folder)) if not name.startswith(".")]
-    reasons = {name: find_reason_to_leave(raw.folder / name) for name in names if name not in own}
+        names = [name for name in list_names(raw.folder) if not name.startswith(".")]
+    names = [name for name in names if name not in own]
+    reasons = {name: find_reason_to_leave(raw.folder / name, look=False) for name in names}
+    unknown = [name for name, reason in reasons.items() if reason is None]
+    if travel:
+        _check_number(unknown, raw.folder)
+    reasons |= {name: find_reason_to_leave(raw.folder / name) for name in unknown[:MAX_LOOKUPS]}
     companions: list[Companion] = []
     left: list[LeftFile] = []
     for name, reason in reasons.items():
@@ -79,8 +95,37 @@ def list_beside(raw: RawCheckpoint) -> Beside:
     return Beside(tuple(companions), tuple(left))
 
 
-def check_companion(companion: Companion, n_vocab: int) -> list[str]:
+def _check_number(names: list[str], folder: Path) -> None:
+    """Refuse more files than a model's folder has, and one of them under many names.
+
+    Raises:
+        UnsupportedError: there are.
+    """
+    if len(names) > MAX_LOOKUPS:
+        raise UnsupportedError(
+            f"{folder}: more than {MAX_LOOKUPS:,} files beside the weights; put the model into a "
+            "folder of its own",
+            _LEAVE,
+        )
+    files: Counter[tuple[int, int]] = Counter()
+    for name in names if len(names) > MAX_NAMES_A_FILE else ():
+        with suppress(OSError):  # which is said of it when it is opened
+            status = os.stat(folder / name)
+            files[status.st_dev, status.st_ino] += 1
+            if files[status.st_dev, status.st_ino] > MAX_NAMES_A_FILE:
+                raise UnsupportedError(
+                    f"{folder / name}: a file that has more than {MAX_NAMES_A_FILE} names in this "
+                    "folder, and would be copied as often",
+                    _LEAVE,
+                )
+
+
+def check_companion(
+    companion: Companion, n_vocab: int, allowance: Allowance | None = None
+) -> list[str]:
     """Look whether a companion is what its name says, and return notes of it.
+
+    ``allowance`` is for all companions of a model together.
 
     Raises:
         SourceNotFoundError, UnreadableError: it is a link that leads nowhere, or no regular file.
@@ -89,12 +134,14 @@ def check_companion(companion: Companion, n_vocab: int) -> list[str]:
     """
     file = _open(companion)
     try:
-        return check_contents(file, n_vocab)
+        return check_contents(file, n_vocab, allowance)
     finally:
         file.close()
 
 
-def copy_companion(companion: Companion, folder: Path, n_vocab: int) -> CopiedFile:
+def copy_companion(
+    companion: Companion, folder: Path, n_vocab: int, allowance: Allowance | None = None
+) -> CopiedFile:
     """Copy a companion into ``folder`` under the name that it has there.
 
     It is looked at once more, since another file may stand there by now.
@@ -106,7 +153,7 @@ def copy_companion(companion: Companion, folder: Path, n_vocab: int) -> CopiedFi
     running = _start_hash()
     source = _open(companion)
     try:
-        check_contents(source, n_vocab)
+        check_contents(source, n_vocab, allowance)
         with open(folder / companion.name, "xb") as target:
             for chunk in _chunks(source):
                 running.update(chunk)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from ..errors import FormatError, Gpt2ConvertError, SourceNotFoundError, UsageError
 from ..io.source import SourceFile
 from ..quoting import quote_some
+from .folders import list_names
 from .foreign import explain_file, explain_folder
+from .limits import MAX_LOOKUPS
 from .readers import READERS
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 
-_MOST_FOLDERS: Final = 100
+_MOST_FOLDERS: Final = 20
 """Folders that are looked into where the one that was named holds no checkpoint."""
 
 
@@ -45,13 +47,19 @@ def _explain(path: Path) -> Gpt2ConvertError:
     """Return the error for a path that no reader recognises."""
     known = ", ".join(reader.title for reader in READERS.values())
     if path.is_dir():
-        entries = sorted(path.iterdir())
-        for each in entries:
+        names = list_names(path)
+        looked_at = [path / name for name in names[:MAX_LOOKUPS]]
+        for each in looked_at:
             if each.is_file() and _is_recognised(each):
                 return SourceNotFoundError(f"{path}: holds {each.name!r}; name that file")
         if known_as := explain_folder(path):
             return known_as
-        folders = [each.name for each in entries if each.is_dir()][:_MOST_FOLDERS]
+        if len(looked_at) < len(names):
+            return SourceNotFoundError(
+                f"{path}: no checkpoint among the first {MAX_LOOKUPS:,} of {len(names):,} names in "
+                "this folder; name its file"
+            )
+        folders = [each.name for each in looked_at if each.is_dir()][:_MOST_FOLDERS]
         found = [name for name in folders if _is_recognised(path / name)]
         way = f"there is one in {quote_some(found)}; name that" if found else f"known are: {known}"
         return SourceNotFoundError(f"{path}: no checkpoint in this folder; {way}")

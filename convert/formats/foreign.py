@@ -6,10 +6,10 @@ ask too, because a download that went wrong keeps the name it should have had.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from ..errors import FormatError, Gpt2ConvertError, SourceNotFoundError, UnsupportedError
+from .folders import list_names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,9 +142,9 @@ def explain_folder(path: Path) -> Gpt2ConvertError | None:
     """Return the error that says what the folder holds, or None where its names do not tell.
 
     Raises:
-        OSError: it cannot be listed.
+        OSError, UnsupportedError: it cannot be listed, or has too many names.
     """
-    names = set(os.listdir(path))
+    names = set(list_names(path))
     for name, (error, what) in _FOLDERS.items():
         if name in names:
             return error(f"{path / name}: {what}")

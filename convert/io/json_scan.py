@@ -1,13 +1,15 @@
 """JSON looked at without being built: whatever its size, memory stays that of the text.
 
 Python's own parser makes objects of everything, twenty times the text at worst. Here one regular
-expression finds the tokens (RFC 8259), and a stack of brackets says which may come next.
+expression finds the tokens (RFC 8259), and a stack of brackets says which may come next. That takes
+half a microsecond a token, and a byte can be one, so there is an allowance of them.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 from typing import TYPE_CHECKING
 
 from ..errors import FormatError
@@ -25,23 +27,48 @@ _TOKEN: Final = re.compile(
     + rb")|(?P<other>-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|NaN|-?Infinity)"
     + rb"|(?P<mark>[\[\]{}:,]))"
 )
-_PAIR: Final = re.compile(_SPACE + b"(" + _STRING + b")" + _SPACE + rb":" + _SPACE + rb"(\d{1,10})")
-_MORE: Final = re.compile(_SPACE + b"([,}])")
+_PAIR: Final = re.compile(
+    _SPACE + b"(" + _STRING + b")" + _SPACE + rb":" + _SPACE + rb"(\d{1,10})" + _SPACE + b"([,}])"
+)
 _BLANK: Final = re.compile(_SPACE)
 _MAX_DEPTH: Final = 1000
+MAX_TOKENS: Final = 1_500_000
+"""Of all texts of an allowance. The tokenizer of OpenAI's GPT-2 has 300,000."""
 
 
-def check_json(text: bytes, place: str) -> None:
+class Allowance:
+    """How many tokens are still looked at, in all the texts that share it."""
+
+    __slots__ = ("tokens",)
+
+    def __init__(self, tokens: int = MAX_TOKENS) -> None:
+        self.tokens = tokens
+
+
+def check_json(text: bytes, place: str, allowance: Allowance | None = None) -> None:
     """See whether ``text`` is JSON of any kind, as Python's programs write it.
+
+    What comes after the last token of the allowance may be anything.
 
     Raises:
         FormatError: it is not.
     """
+    left = sys.maxsize if allowance is None else allowance.tokens
+    left = _check(text, place, left)
+    if allowance is not None:
+        allowance.tokens = left
+
+
+def _check(text: bytes, place: str, left: int) -> int:
+    """Do so for as many tokens as are ``left``, and return how many then are."""
     stack = bytearray()
     # What may come: a value, a key, what follows a key, or what follows a value.
     expected, first = "value", False
     at = 0
     while expected != "end":
+        if not left:
+            return 0
+        left -= 1
         token = _TOKEN.match(text, at)
         if token is None:
             raise _error(text, at, place)
@@ -70,6 +97,7 @@ def check_json(text: bytes, place: str) -> None:
             raise _error(text, token.start(), place)
     if _BLANK.fullmatch(text, at) is None:
         raise _error(text, at, place)
+    return left
 
 
 def scan_numbers(text: bytes, place: str) -> Iterator[tuple[bytes, int]]:
@@ -85,22 +113,25 @@ def scan_numbers(text: bytes, place: str) -> Iterator[tuple[bytes, int]]:
     more = b","
     if text[at : at + 1] == b"}":
         at, more = at + 1, b"}"
+    pairs = _PAIR.finditer(text, at)
     while more == b",":
-        pair = _PAIR.match(text, at)
-        end = pair and _MORE.match(text, pair.end())
-        if pair is None or end is None:
+        pair = next(pairs, None)
+        if pair is None or pair.start() != at:
             raise FormatError(
                 f"{place}: at byte {at:,}: a token and its number expected, found "
                 f"{text[at : at + 40]!r}"
             )
-        yield pair[1], int(pair[2])
-        at, more = end.end(), end[1]
+        at = pair.end()
+        key, number, more = pair.groups()
+        yield key, int(number)
     if _BLANK.fullmatch(text, at) is None:
         raise _error(text, at, place)
 
 
 def spell_key(key: bytes) -> str:
     """Return a key as a text."""
+    if b"\\" not in key:
+        return key[1:-1].decode("utf-8", "surrogatepass")
     text: str = json.loads(key)
     return text
 

@@ -12,11 +12,13 @@ import pytest
 from safetensors.numpy import save as save_safetensors
 
 from gpt2_convert.errors import FormatError
+from gpt2_convert.formats import companion_kinds
 from gpt2_convert.formats.companion_kinds import (
     check_contents,
     find_reason_to_leave,
     is_replaceable,
 )
+from gpt2_convert.io.json_scan import Allowance
 from gpt2_convert.io.source import SourceFile
 
 if TYPE_CHECKING:
@@ -139,3 +141,59 @@ def test_only_what_model_folders_have_may_be_replaced() -> None:
     assert is_replaceable("LICENSE")
     assert not is_replaceable("LICENSE.mine")
     assert not is_replaceable("train.py")
+
+
+# What would take long.
+
+
+def test_a_vocabulary_has_no_more_tokens_than_any_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "vocab.json"
+    monkeypatch.setattr(companion_kinds, "_MAX_NUMBERED", 3)
+    assert check(path, b'{"a": 0, "b": 1, "c": 2}') == []
+    with pytest.raises(FormatError, match=r"vocab\.json: more than 3 tokens, which no vocabulary"):
+        check(path, b'{"a": 0, "b": 1, "c": 2, "d": 3}')
+
+
+def test_the_tokenizer_of_a_large_vocabulary_is_looked_at_twice(tmp_path: Path) -> None:
+    # Of each a hundred thousand, twice those of OpenAI; before the copy and on the way.
+    tokens = {f"token{number}": number for number in range(100_000)}
+    allowance = Allowance()
+    for _ in range(2):
+        path = tmp_path / "vocab.json"
+        path.write_text(json.dumps(tokens))
+        file = SourceFile(path)
+        assert check_contents(file, 100_000, allowance) == []
+        file.close()
+    assert allowance.tokens > 0
+
+
+def test_a_vocabulary_is_looked_at_from_its_ends_where_the_allowance_is_used_up(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "vocab.json"
+    path.write_bytes(b'{"a": 0, "a": 0}')
+    file = SourceFile(path)
+    allowance = Allowance(1)
+    with pytest.raises(FormatError, match="a token stands twice"):
+        check_contents(file, 10, allowance)
+    assert allowance.tokens == 0
+    assert check_contents(file, 10, allowance) == []
+    file.close()
+
+
+@pytest.mark.parametrize("byte", [b"a", b" "])
+def test_a_line_of_merges_is_no_longer_than_a_page(tmp_path: Path, byte: bytes) -> None:
+    path = tmp_path / "merges.txt"
+    with pytest.raises(FormatError, match=r"merges\.txt: a line of more than 65,536 bytes"):
+        check(path, b"a b\n" + byte * (3 << 20))
+
+
+def test_only_the_first_megabytes_of_merges_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(companion_kinds, "_MAX_MERGES", 10)
+    assert check(tmp_path / "merges.txt", b"a b\nc d\ne f and more") == []
+    with pytest.raises(FormatError, match="line 2: two pieces"):
+        check(tmp_path / "merges.txt", b"a b\nabc\ne f and more")

@@ -12,7 +12,7 @@ import pytest
 from support import raws
 
 from gpt2_convert.checkpoint.raw import FileInfo
-from gpt2_convert.errors import FormatError
+from gpt2_convert.errors import FormatError, UnsupportedError
 from gpt2_convert.formats.companion_kinds import is_replaceable
 from gpt2_convert.formats.companions import (
     Beside,
@@ -22,6 +22,7 @@ from gpt2_convert.formats.companions import (
     copy_companion,
     list_beside,
 )
+from gpt2_convert.io.json_scan import Allowance
 from gpt2_convert.io.source import CHUNK
 
 if TYPE_CHECKING:
@@ -161,3 +162,50 @@ def test_memory_stays_flat_with_a_companion_of_100_mb(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert copied.nbytes == 100_000_000
     assert peak < 40_000_000
+
+
+# Folders that would cost much.
+
+
+def test_more_files_than_a_model_has_are_refused_where_they_would_travel(tmp_path: Path) -> None:
+    for number in range(1_000):
+        (tmp_path / f"{number}.md").touch()
+    # Names that tell, folders and weights do not count.
+    for number in range(100):
+        (tmp_path / f"events.out.tfevents.{number}").touch()
+        (tmp_path / f"folder{number}").mkdir()
+    assert len(beside(tmp_path).companions) == 1_000
+    (tmp_path / "one more").touch()
+    with pytest.raises(UnsupportedError) as caught:
+        beside(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path}: more than 1,000 files beside the weights; put the model into a folder of its "
+        "own; or leave them behind with weights_only=True"
+    )
+    raw = replace(raws.raw({}), folder=tmp_path)
+    assert len(list_beside(raw, travel=False).companions) == 1_001
+
+
+def test_a_file_under_many_names_is_not_copied_as_often(tmp_path: Path) -> None:
+    (tmp_path / "00.md").write_text("text")
+    for number in range(1, 16):
+        (tmp_path / f"{number:02d}.md").hardlink_to(tmp_path / "00.md")
+    (tmp_path / "other.md").write_text("text")
+    (tmp_path / "nowhere.md").symlink_to("nothing")
+    assert len(beside(tmp_path).companions) == 18
+    (tmp_path / "16.md").symlink_to("00.md")
+    with pytest.raises(UnsupportedError, match=r"/16\.md: a file that has more than 16 names"):
+        beside(tmp_path)
+
+
+def test_so_much_json_is_looked_at_in_all_files_together(tmp_path: Path) -> None:
+    for name, tokens in (("a.json", 5), ("b.json", 7)):
+        (tmp_path / name).write_text(f"[{','.join('1' * (tokens // 2))}]")
+    (tmp_path / "c.json").write_text("[broken]")
+    paths = [Companion(tmp_path / f"{name}.json", name) for name in "abc"]
+    allowance = Allowance(5 + 7)
+    for path in paths:
+        assert check_companion(path, 10, allowance) == []
+    assert allowance.tokens == 0
+    with pytest.raises(FormatError, match=r"c\.json: not JSON at byte 1"):
+        check_companion(paths[2], 10, Allowance(5 + 7))

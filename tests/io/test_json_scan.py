@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gpt2_convert.errors import FormatError
-from gpt2_convert.io.json_scan import check_json, scan_numbers, spell_key
+from gpt2_convert.io.json_scan import Allowance, check_json, scan_numbers, spell_key
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -90,3 +90,25 @@ def test_keys_and_numbers_are_those_of_python(
 def test_anything_but_keys_and_whole_numbers_is_refused(text: bytes) -> None:
     with pytest.raises(FormatError, match=r"^here: "):
         list(scan_numbers(text, "here"))
+
+
+def test_what_comes_after_the_allowance_may_be_anything() -> None:
+    text = b'{"a": [1, 2]} and more'
+    for tokens in range(12):
+        allowance = Allowance(tokens)
+        if tokens > 8:
+            with pytest.raises(FormatError, match=r"^here: not JSON at byte 13"):
+                check_json(text, "here", allowance)
+            continue
+        check_json(text, "here", allowance)
+        assert allowance.tokens == 0
+
+
+def test_several_texts_share_an_allowance() -> None:
+    allowance = Allowance(10)
+    check_json(b"[1, 2]", "here", allowance)
+    check_json(b"[]", "here", allowance)
+    assert allowance.tokens == 3
+    check_json(b"[1, 2, 3, 4]", "here", allowance)
+    assert allowance.tokens == 0
+    check_json(b"", "here", allowance)

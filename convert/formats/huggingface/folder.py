@@ -7,10 +7,10 @@ the behaviour. Source: huggingface/transformers, utils/__init__.py.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from ...errors import SourceNotFoundError, UsageError
+from ..folders import list_names
 from ..safetensors.reader import SUFFIX
 from ..safetensors.sharded import INDEX
 
@@ -25,7 +25,7 @@ ADAPTER_MODEL: Final = "adapter_model.safetensors"
 
 def holds_weights(folder: Path) -> bool:
     """Whether a file of ``folder`` may hold weights, by its name."""
-    return any(name.endswith((SUFFIX, INDEX)) for name in os.listdir(folder))
+    return any(name.endswith((SUFFIX, INDEX)) for name in list_names(folder))
 
 
 def find_weights(folder: Path) -> Path:
@@ -38,7 +38,7 @@ def find_weights(folder: Path) -> Path:
         SourceNotFoundError: there is none.
         UsageError: several could be meant.
     """
-    names = sorted(os.listdir(folder))
+    names = list_names(folder)
     for name in (MODEL, MODEL_INDEX):
         if name in names:
             return folder / name

@@ -27,6 +27,7 @@ from ...errors import Advice, FormatError, SourceNotFoundError, UnreadableError,
 from ...io.os_errors import os_errors_as
 from ...io.source import read_small
 from ...quoting import quote
+from ..folders import check_lookups, list_names
 from .v1 import is_v1, whole_name
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT: Final = "checkpoint"
 INDEX: Final = ".index"
+_DATA: Final = ".data-"
 MAX_CHECKPOINT_BYTES: Final = 1 << 20
 _CHOOSE: Final = Advice("choose with {} or name one", "step")
 _STRING: Final = re.compile(rb"""(["'])((?:(?!\1)[^\\]|\\.)*)\1""")
@@ -65,16 +67,26 @@ def prefix_of_index(path: Path) -> Path | None:
 
 def prefix_of_shard(path: Path) -> Path | None:
     """Return the prefix if ``path`` is named like a data file."""
-    stem, _, suffix = path.name.rpartition(".data-")
+    stem, _, suffix = path.name.rpartition(_DATA)
     shard, _, count = suffix.partition("-of-")
     if _can_name(stem) and len(shard) == len(count) == 5 and (shard + count).isdigit():
         return path.with_name(stem)
     return None
 
 
+def is_named_as_bundle(name: str) -> bool:
+    """Whether a file of that name is a bundle's."""
+    # Most names of a large folder are neither, and a Path takes long to make.
+    if name.endswith(INDEX):
+        return prefix_of_index(Path(name)) is not None
+    return _DATA in name and prefix_of_shard(Path(name)) is not None
+
+
 def list_data_files(prefix: Path) -> list[Path]:
     """Return the files that are named like a shard of the bundle."""
-    return sorted(each for each in prefix.parent.iterdir() if prefix_of_shard(each) == prefix)
+    start = prefix.name + _DATA
+    named = (prefix.with_name(name) for name in list_names(prefix.parent) if name.startswith(start))
+    return [path for path in named if prefix_of_shard(path) == prefix]
 
 
 def list_checkpoint_file(prefix: Path) -> list[FileInfo]:
@@ -96,6 +108,7 @@ def find_prefix(path: Path, step: int | None) -> Path:
     Raises:
         SourceNotFoundError: there is no such bundle.
         UsageError: several bundles could be meant, or ``step`` is given with a single bundle.
+        UnsupportedError: the folder has too many files.
         FormatError: the ``checkpoint`` file cannot be understood.
     """
     if path.is_dir():
@@ -124,11 +137,12 @@ class _Folder:
 
 def _find_in_folder(path: Path, step: int | None) -> Path:
     with os_errors_as(UnreadableError, path):
-        entries = sorted(entry.name for entry in os.scandir(path))
-    prefixes = (prefix_of_index(path / name) for name in entries)
+        entries = list_names(path)
+    prefixes = (prefix_of_index(path / name) for name in entries if name.endswith(INDEX))
     names = {prefix.name for prefix in prefixes if prefix}
     if not names:
         v1 = {whole_name(path / name) for name in entries if name != CHECKPOINT}
+        check_lookups(len(v1), path)
         names = {prefix.name for prefix in v1 if is_v1(prefix)}
     folder = _Folder(path, tuple(sorted(names, key=_step_order)))
     if not folder.names:

@@ -25,12 +25,15 @@ from ...quoting import quote
 from ...tensors.dtype import DType
 from ...tensors.tensor import LazyTensor
 from ..engines import DeclinedError
+from ..folders import list_names
+from ..limits import MAX_LOOKUPS
 from .assembly import read_numbers
 from .index import read_index
 from .locate import (
     CHECKPOINT,
     find_prefix,
     index_path,
+    is_named_as_bundle,
     list_checkpoint_file,
     prefix_of_index,
     prefix_of_shard,
@@ -53,12 +56,13 @@ NAME: Final = "tensorflow"
 def recognises(path: Path) -> bool:
     """Whether ``path`` means a TensorFlow checkpoint, by its siblings and its last bytes."""
     if path.is_dir():
-        names = os.listdir(path)
+        names = list_names(path)
         # A folder of that name is where trainers of many frameworks keep their runs.
         named = CHECKPOINT in names and not (path / CHECKPOINT).is_dir()
-        return named or any(
-            prefix_of_index(path / name) or prefix_of_shard(path / name) or is_v1(path / name)
-            for name in names
+        return (
+            named
+            or any(is_named_as_bundle(name) for name in names)
+            or any(is_v1(path / name) for name in names[:MAX_LOOKUPS])
         )
     # What has a name too long for an index may be another container.
     if os.path.isfile(index_path(path)) or prefix_of_shard(path) or path.name == CHECKPOINT:

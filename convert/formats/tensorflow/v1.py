@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import Gpt2ConvertError
 from ...io.source import SourceFile
+from ..folders import list_names
 from .table import is_table, list_blocks
 from .wire import read_varint
 
@@ -58,12 +59,13 @@ def list_lookalikes(prefix: Path) -> list[Path]:
     start, end = f"{match[1]}-", f"-of-{match[2]}"
     shards = set(list_files(prefix))
     lookalikes = []
-    for path in prefix.parent.iterdir():
-        if path.name.startswith(start) and path.name.endswith(end) and path not in shards:
-            middle = path.name[len(start) : -len(end)]
+    for name in list_names(prefix.parent):
+        path = prefix.with_name(name)
+        if name.startswith(start) and name.endswith(end) and path not in shards:
+            middle = name[len(start) : -len(end)]
             if 5 in (len(middle), len(os.fsencode(middle))):
                 lookalikes.append(path)
-    return sorted(lookalikes)
+    return lookalikes
 
 
 def is_v1(prefix: Path) -> bool:
