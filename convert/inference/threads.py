@@ -16,7 +16,7 @@ import ctypes
 import os
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -88,15 +88,22 @@ class _Worker:
     def __init__(self) -> None:
         self.error: BaseException | None = None
         self._task: Task | None = None
+        self._ended = False
         self._ready, self._done = threading.Lock(), threading.Lock()
         self._ready.acquire()
         self._done.acquire()
         threading.Thread(target=self._serve, name="gpt2-convert inference", daemon=True).start()
 
-    def start(self, task: Task | None) -> None:
-        """Begin with a task; None ends the thread."""
+    def start(self, task: Task) -> None:
+        """Begin with a task, while there is no other."""
         self._task = task
         self._ready.release()
+
+    def end(self) -> None:
+        """Let the thread end, after its task if it has one."""
+        self._ended = True
+        with suppress(RuntimeError):  # it has not even begun with that
+            self._ready.release()
 
     def wait(self) -> None:
         """Return when the task is done; ``error`` is what it raised."""
@@ -106,7 +113,7 @@ class _Worker:
         with np.errstate(all="ignore"):  # a matter of each thread
             while True:
                 self._ready.acquire()
-                if self._task is None:
+                if self._ended or self._task is None:
                     return
                 self.error = None
                 try:
@@ -130,10 +137,11 @@ class _Team:
         Raises:
             BaseException: what the first part raised that failed.
         """
-        busy = self._workers[: len(parts) - 1]
-        for worker, part in zip(busy, parts[1:], strict=True):
-            worker.start(lambda part=part: work(part))  # type: ignore[misc]
+        busy: list[_Worker] = []
         try:
+            for worker, part in zip(self._workers, parts[1:], strict=False):
+                worker.start(lambda part=part: work(part))  # type: ignore[misc]
+                busy.append(worker)
             work(parts[0])
         finally:
             for worker in busy:
@@ -145,7 +153,7 @@ class _Team:
     def disband(self) -> None:
         """Let the threads end."""
         for worker in self._workers:
-            worker.start(None)
+            worker.end()
 
 
 class _State:
