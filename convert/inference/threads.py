@@ -69,11 +69,12 @@ def computing() -> Iterator[None]:
 def share(count: int, work: Callable[[slice], None], least: int = 1) -> None:
     """Call ``work`` with parts of range(count) that make up the whole, at the same time.
 
-    Each has ``least`` or more of them; where there are too few for two, it is called once.
+    Each has ``least`` or more of them; where there are too few for two, it is called once. So it is
+    within a part, which has but its own thread.
     """
     team = _State.team
     parts = 1
-    if team is not None and _State.owner == threading.get_ident():
+    if team is not None and not team.busy and _State.owner == threading.get_ident():
         parts = max(1, min(team.count, count // least))
     if parts == 1 or team is None:
         work(slice(0, count))
@@ -129,6 +130,7 @@ class _Team:
 
     def __init__(self, count: int) -> None:
         self.count = count
+        self.busy = False
         self._workers = [_Worker() for _ in range(count - 1)]
 
     def run(self, work: Callable[[slice], None], parts: list[slice]) -> None:
@@ -137,16 +139,18 @@ class _Team:
         Raises:
             BaseException: what the first part raised that failed.
         """
-        busy: list[_Worker] = []
+        started: list[_Worker] = []
+        self.busy = True
         try:
             for worker, part in zip(self._workers, parts[1:], strict=False):
                 worker.start(lambda part=part: work(part))  # type: ignore[misc]
-                busy.append(worker)
+                started.append(worker)
             work(parts[0])
         finally:
-            for worker in busy:
+            for worker in started:
                 worker.wait()
-        for worker in busy:
+            self.busy = False
+        for worker in started:
             if worker.error is not None:
                 raise worker.error
 
