@@ -40,6 +40,7 @@ from .errors import TargetExistsError as TargetExistsError
 from .errors import UnreadableError as UnreadableError
 from .errors import UnsupportedError as UnsupportedError
 from .errors import UsageError as UsageError
+from .inference.agreement import Agreement as Agreement
 from .inference.model import Model as Model
 from .progress import Progress as Progress
 from .reports.conversion import ConversionReport as ConversionReport

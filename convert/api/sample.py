@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..compare.logits import TOKENS, draw_ids
 from ..errors import Advice, FormatError, SourceNotFoundError, UsageError
-from ..io.source import check_path, read_small
+from ..io.source import SourceFile, check_path
 
 if TYPE_CHECKING:
     import os
@@ -21,10 +22,8 @@ if TYPE_CHECKING:
     from ..checkpoint.canonical import Checkpoint
     from ..tokenizer.encoder import Encoder
 
-_MOST: Final = 1 << 26
-"""Bytes of a text that are read at most: more tokens than anyone will wait for."""
 _PER_TOKEN: Final = 16
-"""Characters of a token that are encoded at first; few texts have tokens that are longer."""
+"""Bytes of a token that are read at first; few texts have tokens that are longer."""
 _MARGIN: Final = 64
 """Tokens at the end of a part of a text that may be others in the whole of it."""
 
@@ -62,14 +61,13 @@ class Sample:
         """
         if self.text is None:
             return draw_ids(checkpoint.config.n_vocab, self.count)
-        path = check_path(self.text, "text")
+        file = SourceFile(check_path(self.text, "text"))
         try:
-            text = read_small(path, _MOST).decode()
-        except UnicodeDecodeError as error:
-            raise FormatError(f"{path}: no UTF-8 text: {error.reason} at {error.start:,}") from None
-        if not text:
-            raise UsageError(f"{path}: there is no text in it")
-        return _encode_start(self._load_encoder(checkpoint), text, self.count)
+            if not file.size:
+                raise UsageError(f"{file.path}: there is no text in it")
+            return _encode_start(self._load_encoder(checkpoint), file, self.count)
+        finally:
+            file.close()
 
     def _load_encoder(self, checkpoint: Checkpoint) -> Encoder:
         from .encoder import load_encoder
@@ -83,11 +81,23 @@ class Sample:
             raise SourceNotFoundError(str(error), advice) from None
 
 
-def _encode_start(encoder: Encoder, text: str, count: int) -> list[int]:
-    """Return the first ``count`` ids of a text, without encoding all of it."""
+def _encode_start(encoder: Encoder, file: SourceFile, count: int) -> list[int]:
+    """Return the first ``count`` ids of a text, without reading all of it.
+
+    Raises:
+        FormatError: what was read is no UTF-8.
+    """
     size = _PER_TOKEN * count
     while True:
-        ids = encoder.encode(text[:size])
-        if len(ids) >= count + _MARGIN or size >= len(text):
+        whole = size >= file.size
+        data = file.read(0, min(size, file.size), "the text")
+        try:
+            text = getincrementaldecoder("utf-8")().decode(data, final=whole)
+        except UnicodeDecodeError as error:
+            raise FormatError(
+                f"{file.path}: no UTF-8 text: {error.reason} at {error.start:,}"
+            ) from None
+        ids = encoder.encode(text)
+        if whole or len(ids) >= count + _MARGIN:
             return ids[:count]
         size *= 4

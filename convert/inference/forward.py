@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _ROWS: Final = 256
 """Tokens that go through an MLP at a time: between its two maps they are four times as wide."""
 _FEW: Final = 32
-"""Fewer tokens are not parted: the time goes into reading the weights, which all of them need."""
+"""Tokens that are worth a thread: of fewer, the time goes into reading the weights."""
 _INPUTS: Final = 384
 """Rows of a weight matrix that are worth a thread."""
 _IDS: Final = 4096
@@ -142,7 +142,7 @@ def normalise(x: Array, params: LayerNormParams, epsilon: float) -> Array:
 
 
 def _map(x: Array, params: LinearParams, out: Array | None = None) -> Array:
-    multiply = _multiply_few if len(x) < _FEW else _multiply_many
+    multiply = _multiply_few if len(x) < 2 * _FEW else _multiply_many
     mapped = multiply(x, params.w, out)
     mapped += params.b
     return mapped

@@ -16,7 +16,7 @@ import ctypes
 import os
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -69,11 +69,12 @@ def computing() -> Iterator[None]:
 def share(count: int, work: Callable[[slice], None], least: int = 1) -> None:
     """Call ``work`` with parts of range(count) that make up the whole, at the same time.
 
-    Each has ``least`` or more of them; where there are too few for two, it is called once.
+    Each has ``least`` or more of them; where there are too few for two, it is called once. So it is
+    within a part, which has but its own thread.
     """
     team = _State.team
     parts = 1
-    if team is not None and _State.owner == threading.get_ident():
+    if team is not None and not team.busy and _State.owner == threading.get_ident():
         parts = max(1, min(team.count, count // least))
     if parts == 1 or team is None:
         work(slice(0, count))
@@ -88,15 +89,22 @@ class _Worker:
     def __init__(self) -> None:
         self.error: BaseException | None = None
         self._task: Task | None = None
+        self._ended = False
         self._ready, self._done = threading.Lock(), threading.Lock()
         self._ready.acquire()
         self._done.acquire()
         threading.Thread(target=self._serve, name="gpt2-convert inference", daemon=True).start()
 
-    def start(self, task: Task | None) -> None:
-        """Begin with a task; None ends the thread."""
+    def start(self, task: Task) -> None:
+        """Begin with a task, while there is no other."""
         self._task = task
         self._ready.release()
+
+    def end(self) -> None:
+        """Let the thread end, after its task if it has one."""
+        self._ended = True
+        with suppress(RuntimeError):  # it has not even begun with that
+            self._ready.release()
 
     def wait(self) -> None:
         """Return when the task is done; ``error`` is what it raised."""
@@ -106,7 +114,7 @@ class _Worker:
         with np.errstate(all="ignore"):  # a matter of each thread
             while True:
                 self._ready.acquire()
-                if self._task is None:
+                if self._ended or self._task is None:
                     return
                 self.error = None
                 try:
@@ -122,6 +130,7 @@ class _Team:
 
     def __init__(self, count: int) -> None:
         self.count = count
+        self.busy = False
         self._workers = [_Worker() for _ in range(count - 1)]
 
     def run(self, work: Callable[[slice], None], parts: list[slice]) -> None:
@@ -130,22 +139,25 @@ class _Team:
         Raises:
             BaseException: what the first part raised that failed.
         """
-        busy = self._workers[: len(parts) - 1]
-        for worker, part in zip(busy, parts[1:], strict=True):
-            worker.start(lambda part=part: work(part))  # type: ignore[misc]
+        started: list[_Worker] = []
+        self.busy = True
         try:
+            for worker, part in zip(self._workers, parts[1:], strict=False):
+                worker.start(lambda part=part: work(part))  # type: ignore[misc]
+                started.append(worker)
             work(parts[0])
         finally:
-            for worker in busy:
+            for worker in started:
                 worker.wait()
-        for worker in busy:
+            self.busy = False
+        for worker in started:
             if worker.error is not None:
                 raise worker.error
 
     def disband(self) -> None:
         """Let the threads end."""
         for worker in self._workers:
-            worker.start(None)
+            worker.end()
 
 
 class _State:

@@ -78,7 +78,11 @@ def test_a_text_of_one_token_is_read_to_its_end(
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "there is no text in it"), (b"abc\xff", "no UTF-8 text: invalid start byte at 3")],
+    [
+        (b"", "there is no text in it"),
+        (b"abc\xff", "no UTF-8 text: invalid start byte at 3"),
+        ("abcä".encode()[:-1], "no UTF-8 text: unexpected end of data at 3"),
+    ],
 )
 def test_what_is_no_text_is_refused(
     content: bytes, message: str, checkpoint: Checkpoint, words: Words, tmp_path: Path
@@ -88,6 +92,25 @@ def test_what_is_no_text_is_refused(
         Sample(tmp_path / "text.txt").read(checkpoint)
     assert isinstance(caught.value, gpt2_convert.Gpt2ConvertError)
     assert str(caught.value).startswith(str(tmp_path / "text.txt"))
+
+
+@pytest.mark.parametrize("letter", ["a", "ä", "重", "🎉"])
+def test_a_letter_is_read_whole_wherever_the_part_ends(
+    letter: str, checkpoint: Checkpoint, words: Words, tmp_path: Path
+) -> None:
+    for before in range(4):
+        text = "x" * before + f"{letter} " * 1000
+        path = write(tmp_path, text)
+        assert Sample(path, count=10).read(checkpoint) == [before + 1, *([1] * 9)]
+
+
+def test_what_comes_after_the_tokens_is_not_read(
+    checkpoint: Checkpoint, words: Words, tmp_path: Path
+) -> None:
+    (tmp_path / "text.txt").write_bytes(b"a " * 10_000 + b"\xff")
+    assert Sample(tmp_path / "text.txt", count=10).read(checkpoint) == [1] * 10
+    with pytest.raises(gpt2_convert.FormatError, match="no UTF-8 text: invalid start byte"):
+        Sample(tmp_path / "text.txt", count=10_000).read(checkpoint)
 
 
 def test_a_text_that_is_not_there_is_an_error(checkpoint: Checkpoint, tmp_path: Path) -> None:

@@ -82,6 +82,14 @@ def test_too_little_work_is_parted_less(count: int, least: int, parts: int, blas
     assert all(stop - start >= least for start, stop in ran) or parts == 1
 
 
+def test_a_part_is_not_parted(blas: Blas) -> None:
+    inner: list[list[tuple[int, int]]] = []
+    with computing():
+        share(9, lambda part: inner.append(list(shared(4))))
+        assert inner == [[(0, 4)]] * 3
+        assert len(shared(9)) == 3
+
+
 def test_nothing_is_parted_where_nobody_computes(blas: Blas) -> None:
     assert list(shared(10)) == [(0, 10)]
     with computing():
@@ -212,9 +220,11 @@ def test_a_model_says_the_same_with_any_number_of_threads(blas: Blas) -> None:
     found = []
     for count in (1, 2, 3):
         blas.count = count
-        found.append((model.logits(ids), list(model.generate(ids, 15))))
-    for logits, text in found[1:]:
-        np.testing.assert_allclose(logits, found[0][0], rtol=0, atol=1e-3)
+        logits = [model.logits(ids[:length]) for length in (100, 40, 3)]
+        found.append((logits, list(model.generate(ids, 15))))
+    for parted, text in found[1:]:
+        for one, other in zip(parted, found[0][0], strict=True):
+            np.testing.assert_allclose(one, other, rtol=0, atol=1e-3)
         assert text == found[0][1]
     # To the bit, where the number is the same.
-    np.testing.assert_array_equal(model.logits(ids), found[2][0])
+    np.testing.assert_array_equal(model.logits(ids), found[2][0][0])

@@ -117,6 +117,33 @@ def test_1558m_takes_no_more_memory_and_zip64_works(tmp_path: Path) -> None:
                     np.testing.assert_array_equal(arrays[canonical], expected.reshape(shape[-2:]))
 
 
+def write_zeros(folder: Path, size: str) -> Path:
+    """A checkpoint of that size, which takes no room on the disk."""
+    zeros = np.zeros(1, np.float32)
+    return bundles.stream_gpt2(
+        folder, bundles.OPENAI[size], lambda _, shape: np.broadcast_to(zeros, shape)
+    )
+
+
+def test_a_model_that_speaks_takes_its_weights_in_float32_and_little_more(tmp_path: Path) -> None:
+    source = write_zeros(tmp_path / "124M", "124M")
+    prompt = " ".join(["7"] * 900)
+    for arguments in (["1 2 3"], [prompt], ["1 2 3", "--temperature", "1", "--top-p", "0.9"]):
+        done = measure([PROGRAM, "generate", source, *arguments, "--ids", "-q"], tmp_path)
+        assert done.code == 0, done.stderr
+        assert len(done.stdout.split()) == 40
+        assert done.peak <= 497_759_232 + 150_000_000
+
+
+def test_two_models_of_1558m_are_run_in_a_fraction_of_the_memory_of_one(tmp_path: Path) -> None:
+    source = write_zeros(tmp_path / "1558M", "1558M")
+    arguments = ["--logits", "--tokens", "200", "--dtype", "float16", "--json"]
+    done = measure([PROGRAM, "verify", source, source, *arguments], tmp_path)
+    assert done.code == 0, done.stderr
+    assert json.loads(done.stdout)["logits"]["max_abs_diff"] == 0
+    assert done.peak <= 400_000_000
+
+
 def write_openai_community_gpt2(folder: Path) -> Path:
     """The file that Hugging Face serves as openai-community/gpt2, but for its weights.
 

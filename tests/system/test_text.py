@@ -102,6 +102,17 @@ def test_a_text_ends_where_the_model_ends_it(
     assert end not in document["ids"]
 
 
+def test_ids_end_there_where_the_vocabulary_is_openai_s(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for n_vocab, expected in ((50257, "7 8\n"), (50258, "7 8 50256 9\n")):
+        sizes = {**SIZES, "n_vocab": n_vocab}
+        arrays = speak(sizes, 1, [7, 8, 50256, 9])
+        model = bundles.write_gpt2(tmp_path / str(n_vocab), sizes, arrays=arrays)
+        assert run(["generate", str(model), "3 4", "--ids", "-n", "4", "-q"]) == 0
+        assert capsys.readouterr().out == expected
+
+
 def test_the_end_of_text_in_a_prompt_is_text(
     speaker: Speaker, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 import gpt2_convert
 from gpt2_convert import (
+    Agreement,
     AttentionParams,
     BlockParams,
     CastError,
@@ -151,6 +152,7 @@ def verifies() -> None:
         max_kl=1e-3,
         min_agreement=0.99,
     )
+    assert_type(said.logits, Agreement | None)
     if said.logits is not None:
         assert_type(said.logits.kl_mean, float)
         assert_type(said.logits.perplexity_source, float | None)
