@@ -170,3 +170,12 @@ def test_what_could_move_a_cursor_hide_or_fail_is_spelled_out(text: str) -> None
 def test_letters_that_the_stream_cannot_have_are_spelled_out() -> None:
     assert escape("Käse 重", io.TextIOWrapper(io.BytesIO(), encoding="latin-1")) == "Käse \\u91cd"
     assert escape("Käse 重", io.TextIOWrapper(io.BytesIO(), encoding="ascii")) == "K\\xe4se \\u91cd"
+
+
+def test_what_is_escaped_is_each_character_that_cannot_be_seen() -> None:
+    class Ascii(io.StringIO):
+        encoding = "utf-8"
+
+    for text in ("", "plain", "a\x00\x01b\n\n", "\u202e\ue000\U000e0001x\udcff", "\\n", "\xad\xa0"):
+        expected = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+        assert escape(text, Ascii()) == expected
