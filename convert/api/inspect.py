@@ -14,6 +14,7 @@ from ..errors import (
     UnsupportedError,
 )
 from ..formats.companions import Beside, check_companion, list_beside
+from ..formats.limits import check_measured
 from ..io.json_scan import Allowance
 from ..model.config import settle_config
 from ..progress import ignore_progress
@@ -130,6 +131,7 @@ def _measure(
     tensors: Sequence[LazyTensor], raw: RawCheckpoint, progress: Progress
 ) -> tuple[TensorStats | None, ...]:
     """Compute the statistics of each tensor; None where a fault of ``raw`` is in the way."""
+    check_measured(len(tensors), raw.where)
     total, done = sum(tensor.nbytes for tensor in tensors), 0
     found: list[TensorStats | None] = []
     progress("measuring", done, total)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager, nullcontext
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import gpt2_convert
@@ -16,7 +17,7 @@ from .streams import in_foreground, print_result
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-    from typing import Any, Protocol
+    from typing import Any, Final, Protocol
 
     from ..errors import Advice, Spell
     from ..progress import Progress
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
         def as_json(self, spell: Spell = ...) -> dict[str, Any]:
             """Return the document that --json prints."""
+
+
+_PIECES: Final = 4096
+"""Pieces of a JSON document that are written together: a name, a number, a comma."""
 
 
 def show_verification(report: gpt2_convert.VerificationReport, as_json: bool, quiet: bool) -> int:
@@ -126,5 +131,11 @@ def print_json(document: dict[str, Any], code: int, done: str = "") -> int:
     """
     import json
 
-    text = json.dumps(document, indent=2, allow_nan=False)
-    return print_result(code, lambda: sys.stdout.write(f"{text}\n"), done)
+    # Piece by piece: the text of 40,000 tensors takes more memory than all of them.
+    pieces = chain(json.JSONEncoder(indent=2, allow_nan=False).iterencode(document), ["\n"])
+
+    def write() -> None:
+        while batch := "".join(islice(pieces, _PIECES)):
+            sys.stdout.write(batch)
+
+    return print_result(code, write, done)

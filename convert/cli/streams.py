@@ -10,6 +10,7 @@ import os
 import sys
 import unicodedata
 from contextlib import suppress
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -50,12 +51,13 @@ def in_foreground(stream: TextIO) -> bool:
 
 def escape(text: str, stream: TextIO) -> str:
     r"""Return ``text`` with what could move a cursor, hide or not be encoded as \x, \u or \n."""
-    safe = "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
-        for char in text
-    )
+    if not text.isprintable():  # whole runs at a time: a checkpoint may have megabytes of names
+        runs = ((safe, "".join(run)) for safe, run in groupby(text, str.isprintable))
+        text = "".join(
+            run if safe else run.encode("unicode_escape").decode("ascii") for safe, run in runs
+        )
     encoding = stream.encoding or "ascii"
-    return safe.encode(encoding, "backslashreplace").decode(encoding)
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def write_at_once(text: str) -> None:

@@ -6,6 +6,7 @@ MAX_SQUARE bytes.
 
 from __future__ import annotations
 
+import hashlib
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .difference import Difference
 
     Array = npt.NDArray[Any]
+    _Kind = tuple[tuple[int, ...], DType]
 
 MAX_SQUARE: Final = 16 << 20
 """Bytes of a matrix up to which it is compared with its transpose: 2048 x 2048 of float32."""
@@ -34,24 +36,39 @@ _HEAD: Final = 4096
 
 
 class Twins:
-    """Source tensors by what they begin with, to recognise one under another's name."""
+    """Source tensors by what they begin with, to recognise one under another's name.
 
-    __slots__ = ("_names", "_sources")
+    Where several begin alike, as those that start with zeros do, their digests tell them apart:
+    each tensor is read twice at most, however many there are.
+    """
+
+    __slots__ = ("_digested", "_heads", "_sources")
 
     def __init__(self, sources: Mapping[str, LazyTensor]) -> None:
         self._sources = sources
-        self._names: dict[tuple[tuple[int, ...], DType], dict[bytes, list[str]]] = {}
+        self._heads: dict[_Kind, dict[bytes, list[str]]] = {}
+        self._digested: dict[tuple[_Kind, bytes], dict[bytes, list[str]]] = {}
 
     def find(self, target: LazyTensor, own: LazyTensor) -> str | None:
         """Return the name of a source tensor other than ``own`` that ``target`` equals."""
         kind = own.shape, own.dtype
-        if kind not in self._names:
+        if kind not in self._heads:
             heads: dict[bytes, list[str]] = {}
             for name, tensor in self._sources.items():
                 if (tensor.shape, tensor.dtype) == kind:
                     heads.setdefault(_head(tensor), []).append(name)
-            self._names[kind] = heads
-        for name in self._names[kind].get(_head(target), []):
+            self._heads[kind] = heads
+        head = _head(target)
+        names = self._heads[kind].get(head, [])
+        if len(names) > 1:
+            if (kind, head) not in self._digested:
+                digested: dict[bytes, list[str]] = {}
+                for name in names:
+                    digested.setdefault(_digest(self._sources[name]), []).append(name)
+                self._digested[kind, head] = digested
+            names = self._digested[kind, head].get(_digest(target), [])
+        # Of equal ones the first two are enough: one of them is not its own.
+        for name in names[:2]:
             if name != own.name and same_bytes(self._sources[name], target):
                 return name
         return None
@@ -124,6 +141,13 @@ def _is_transposed(source: LazyTensor, target: LazyTensor) -> bool:
 
 def _head(tensor: LazyTensor) -> bytes:
     return next(tensor.chunks(), b"")[:_HEAD]
+
+
+def _digest(tensor: LazyTensor) -> bytes:
+    running = hashlib.sha256()
+    for chunk in tensor.chunks():
+        running.update(chunk)
+    return running.digest()
 
 
 def _find_rounding(source: LazyTensor, target: LazyTensor) -> str | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ..errors import FormatError, UnsupportedError
+from ..errors import Advice, FormatError, UnsupportedError
 
 if TYPE_CHECKING:
     from typing import Final
@@ -40,6 +40,8 @@ MAX_ENTRIES: Final = 100_000
 MAX_LOOKUPS: Final = 1_000
 """Files of a folder that are opened to see what they are, where their names do not tell. The folder
 of a model has some tens."""
+MAX_MEASURED: Final = 10_000
+"""Tensors of which statistics are computed: a tenth of a millisecond each, however small it is."""
 MAX_EXPANSION: Final = 100
 """Bytes of elements for a compressed one. Weights gain less than 2, a network that was pruned and
 quantised 50; an archive of zeros 1000."""
@@ -78,6 +80,20 @@ def check_shards(count: int, where: str) -> None:
     if count > MAX_SHARDS:
         raise UnsupportedError(
             f"{where}: more than {MAX_SHARDS:,} shards, where the largest models have some hundreds"
+        )
+
+
+def check_measured(count: int, where: str) -> None:
+    """Refuse to compute statistics of more than MAX_MEASURED tensors.
+
+    Raises:
+        UnsupportedError: there are more.
+    """
+    if count > MAX_MEASURED:
+        raise UnsupportedError(
+            f"{where}: {count:,} tensors, where the statistics of at most {MAX_MEASURED:,} are "
+            "computed",
+            Advice("they are listed without {}", "stats", True),
         )
 
 

@@ -17,7 +17,7 @@ from ..tensors.tensor import same_bytes
 from .buffers import find_fault
 from .config import THE_SHAPES, build_config, complete_sizes
 from .drops import matches
-from .names import match
+from .names import MAX_LAYERS, match
 from .schema import load_family
 from .scopes import describe_choice, describe_scope
 from .stated import read_stated
@@ -55,6 +55,10 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
         raise SchemaError(raw.where, (describe_choice(found.scopes),))
     if not found.hits:
         raise SchemaError(raw.where, (Problem(_no_name_known(raw, family)),))
+    if found.more_layers:
+        raise UnsupportedError(
+            f"{raw.where}: more than {MAX_LAYERS} layers, where the largest GPT-2 has 48"
+        )
     for pattern in drop:
         _refuse_idle(pattern, found, raw.where)
     stated = read_stated(raw, family)

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from ..tensors.tensor import LazyTensor
     from .family import Family, Slot
 
-_MAX_LAYERS: Final = 1024
-"""Twenty times the layers of the largest GPT-2: a bound for what a file can have expanded."""
+MAX_LAYERS: Final = 256
+"""Five times the layers of the largest GPT-2: a bound for what a file can have expanded. A layer of
+one number costs as much time as any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Match:
 
     The tensors are as the file has them. ``hits`` counts the recognised ones. ``scope`` is what
     stands in front of their names, and ``scopes`` are all that there are, the empty one included.
+    ``n_layer`` is MAX_LAYERS at most, and where there are ``more_layers``, these are unknown.
     """
 
     spelling: str
@@ -36,6 +38,7 @@ class Match:
     scopes: Collection[str]
     hits: int
     n_layer: int
+    more_layers: bool
     tensors: Mapping[str, tuple[Slot, LazyTensor]]
     dropped: tuple[tuple[LazyTensor, Drop], ...]
     unknown: tuple[LazyTensor, ...]
@@ -93,6 +96,7 @@ def match(
         scopes=reading.scopes,
         hits=len(found),
         n_layer=reading.n_layer,
+        more_layers=reading.more_layers,
         tensors={slot.name: found[slot.name] for slot in slots if slot.name in found},
         dropped=tuple(dropped),
         unknown=tuple(unknown),
@@ -109,6 +113,7 @@ class _Reading:
     scopes: Collection[str]
     names: Sequence[str]
     n_layer: int
+    more_layers: bool
     slots: Mapping[str, Slot]
     hits: int
 
@@ -174,10 +179,11 @@ def _read_as(spelling: str, scope: str, raw: RawCheckpoint, family: Family) -> _
         for name in names
         if name.startswith(scope) and name.endswith(kind.suffix)
     ]
-    n_layer = family.count_layers(inside, spelling, limit=min(len(names), _MAX_LAYERS))
+    counted = family.count_layers(inside, spelling, limit=len(names))
+    n_layer = min(counted, MAX_LAYERS)
     slots = {slot.spell(spelling): slot for slot in family.slots(n_layer, spelling)}
     hits = len(slots.keys() & set(inside))
-    return _Reading(spelling, scope, {}, names, n_layer, slots, hits)
+    return _Reading(spelling, scope, {}, names, n_layer, counted > n_layer, slots, hits)
 
 
 def _hits(reading: _Reading) -> int:

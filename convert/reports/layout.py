@@ -9,12 +9,20 @@ from .histogram import draw_histogram
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Final
 
     from ..tensors.stats import TensorStats
     from ..tensors.tensor import LazyTensor
 
 Part = str | tuple[str, str]
 """A text, or a text and the style that a terminal may give it."""
+MOST_WIDTH: Final = 120
+"""Characters of a column: what is longer stands out, or each of 40,000 rows would be as long."""
+
+
+def measure_columns(rows: Iterable[Iterable[str]]) -> list[int]:
+    """Return the width of each column: that of its longest text, within MOST_WIDTH."""
+    return [min(max(map(len, column)), MOST_WIDTH) for column in zip(*rows, strict=True)]
 
 
 def tabulate(tensors: Iterable[LazyTensor]) -> Iterator[tuple[Part, ...]]:
@@ -23,9 +31,7 @@ def tabulate(tensors: Iterable[LazyTensor]) -> Iterator[tuple[Part, ...]]:
         (tensor.name, str(list(tensor.shape)), tensor.dtype.value, f"{tensor.nbytes:,}")
         for tensor in tensors
     ]
-    names, shapes, dtypes, sizes = (
-        [max(map(len, column)) for column in zip(*cells, strict=True)] if cells else [0] * 4
-    )
+    names, shapes, dtypes, sizes = measure_columns(cells) if cells else [0] * 4
     for tensor, (name, shape, dtype, size) in zip(tensors, cells, strict=True):
         source = "" if tensor.source_name == tensor.name else f"  {tensor.source_name}"
         row = f"  {shape:<{shapes}}  {dtype:<{dtypes}}  {size:>{sizes}}"
@@ -47,7 +53,7 @@ def tabulate_statistics(
             numbers = (*shown, f"{found.nan:,}", f"{found.infinite:,}")
         rows.append((tensor.name, str(list(tensor.shape)), tensor.dtype.value, *numbers))
         drawings.append(f"|{draw_histogram(found.histogram)}|" if found else "")
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = measure_columns(rows)
     for row, drawing in zip(rows, drawings, strict=True):
         name, shape, dtype, *rest = row
         left = f"  {shape:<{widths[1]}}  {dtype:<{widths[2]}}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..errors import spell_keyword
 from ..quoting import clip, quote_some
 from .agreement import describe_agreement
-from .layout import Part, draw_tree, tabulate, tabulate_statistics
+from .layout import Part, draw_tree, measure_columns, tabulate, tabulate_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -191,7 +191,7 @@ def write_inspection(
     """Write files, hparams, totals and the tensors, as a tree or as a table."""
     known = report.checkpoint
     out.line((report.path, "bold"), f"  {report.format}", "  gpt2" if known else "")
-    width = max((len(file.path) for file in report.files), default=0)
+    (width,) = measure_columns((file.path,) for file in report.files) or [0]
     for file in report.files:
         size = "missing" if file.nbytes is None else f"{file.nbytes:,} bytes"
         out.line("  file      ", f"{file.path:<{width}}", f"  {size}")

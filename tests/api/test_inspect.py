@@ -9,6 +9,7 @@ import pytest
 from support import bundles, raws
 
 import gpt2_convert
+from gpt2_convert.formats import limits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +28,38 @@ def test_a_model_is_listed_by_its_canonical_names_without_reading_weights(tiny: 
     assert (report.refusal, report.faults, report.stats) == (None, (), None)
     assert report.totals.nbytes == sum(array.nbytes for array in raws.canonical().values())
     assert {file.path for file in report.files} >= {str(tiny / SHARD), str(tiny / "hparams.json")}
+
+
+def test_more_tensors_than_are_measured_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, a=np.zeros(1), b=np.zeros(1), c=np.zeros(1))
+    monkeypatch.setattr(limits, "MAX_MEASURED", 3)
+    stats = gpt2_convert.inspect(path, stats=True).stats
+    assert stats is not None
+    assert len(stats) == 3
+    monkeypatch.setattr(limits, "MAX_MEASURED", 2)
+    with pytest.raises(
+        gpt2_convert.UnsupportedError, match=r"x\.npz: 3 tensors, where the statistics"
+    ):
+        gpt2_convert.inspect(path, stats=True)
+    assert len(gpt2_convert.inspect(path).tensors) == 3
+
+
+def test_a_folder_of_more_files_than_travel_is_told_and_stops_nothing(tiny: Path) -> None:
+    for number in range(1_001):
+        (tiny / f"{number}.txt").touch()
+    report = gpt2_convert.inspect(tiny)
+    assert report.ok
+    (fault,) = report.faults
+    assert fault.startswith(f"{tiny}: more than 1,000 files beside the weights; ")
+    assert gpt2_convert.convert(tiny, tiny.parent / "out.npz").ok
+    with pytest.raises(gpt2_convert.UnsupportedError, match=r"more than 1,000 files"):
+        gpt2_convert.convert(tiny, tiny.parent / "out", to="hf")
+    done = gpt2_convert.convert(tiny, tiny.parent / "out", to="hf", weights_only=True)
+    assert done.ok
+    assert {"0.txt", "1000.txt"} <= {each.name for each in done.left}
 
 
 def test_what_is_no_gpt2_is_listed_under_its_own_names_with_the_reason(tmp_path: Path) -> None:

@@ -213,3 +213,12 @@ def test_a_text_of_letters_that_a_stream_cannot_have_is_spelled_out(
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(under, encoding="latin-1"))
     write_at_once("Käse 重")
     assert under.getvalue() == b"K\xe4se \\u91cd"
+
+
+def test_what_is_escaped_is_each_character_that_cannot_be_seen() -> None:
+    class Ascii(io.StringIO):
+        encoding = "utf-8"
+
+    for text in ("", "plain", "a\x00\x01b\n\n", "\u202e\ue000\U000e0001x\udcff", "\\n", "\xad\xa0"):
+        expected = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+        assert escape(text, Ascii()) == expected

@@ -15,6 +15,7 @@ from support.comparisons import compared, only
 from gpt2_convert.compare.checkpoints import compare
 from gpt2_convert.compare.difference import Difference
 from gpt2_convert.compare.hints import MAX_SQUARE, Twins, describe
+from gpt2_convert.io.source import CHUNK
 from gpt2_convert.model.adopt import adopt
 from gpt2_convert.reports.verification import Kind
 
@@ -134,6 +135,57 @@ def test_heads_of_many_tensors_are_read_once() -> None:
     report = compare(source, raws.raw(raws.canonical({**bundles.TINY, "n_layer": 12}, seed=1)))
     assert len(report.findings) == 148
     assert len(reads) <= 5 * 148
+
+
+def count_chunks(arrays: Arrays) -> tuple[list[str], dict[str, LazyTensor]]:
+    """Return the tensors, and a list that gets the name of one whenever a chunk of it is read."""
+    reads: list[str] = []
+
+    def counted(tensor: LazyTensor) -> LazyTensor:
+        def read() -> Iterator[bytes]:
+            for chunk in tensor.read():
+                reads.append(tensor.name)
+                yield chunk
+
+        return dataclasses.replace(tensor, read=read)
+
+    return reads, {name: counted(raws.lazy(name, array)) for name, array in arrays.items()}
+
+
+@pytest.mark.parametrize("count", [10, 100])
+def test_tensors_that_begin_alike_are_read_a_few_times_each(count: int) -> None:
+    # Every target differs from every source, and only in its last element.
+    size = CHUNK // 4 + 1
+    reads, sources = count_chunks({f"s{n}": np.zeros(size, np.float32) for n in range(count)})
+    arrays = {f"s{n}": np.zeros(size, np.float32) for n in range(count)}
+    for number, array in enumerate(arrays.values()):
+        array[-1] = number + 1
+    target_reads, targets = count_chunks(arrays)
+    twins = Twins(sources)
+    for name, target in targets.items():
+        assert twins.find(target, sources[name]) is None
+    # The head, a chunk of it, and all of the tensor once.
+    assert len(reads) == len(target_reads) == 3 * count
+
+
+def test_equal_tensors_that_begin_as_many_others_do_are_recognised() -> None:
+    size = 3_000
+    arrays = {f"s{number}": np.zeros(size, np.float32) for number in range(5)}
+    arrays["s2"][-1] = arrays["s3"][-1] = 1
+    arrays["s4"][-1] = 4
+    sources = {name: raws.lazy(name, array) for name, array in arrays.items()}
+    found = {
+        (own, held): Twins(sources).find(raws.lazy(own, arrays[held]), sources[own])
+        for own, held in (("s0", "s4"), ("s2", "s3"), ("s3", "s2"), ("s4", "s4"), ("s1", "s0"))
+    }
+    assert found == {
+        ("s0", "s4"): "s4",
+        # The first of equal ones that is not its own.
+        ("s2", "s3"): "s3",
+        ("s3", "s2"): "s2",
+        ("s4", "s4"): None,
+        ("s1", "s0"): "s0",
+    }
 
 
 def test_a_square_that_is_too_large_to_hold_is_not_looked_at() -> None:

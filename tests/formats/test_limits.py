@@ -13,6 +13,7 @@ from gpt2_convert.formats.limits import (
     Listing,
     check_count,
     check_expansion,
+    check_measured,
     check_rank,
     check_shards,
 )
@@ -44,6 +45,16 @@ def test_a_checkpoint_may_have_ten_thousand_shards() -> None:
     check_shards(10_000, "m.index")
     with pytest.raises(UnsupportedError, match=r"^m\.index: more than 10,000 shards, "):
         check_shards(10_001, "m.index")
+
+
+def test_ten_thousand_tensors_are_measured_and_more_are_listed() -> None:
+    check_measured(10_000, "x.npz")
+    with pytest.raises(UnsupportedError) as caught:
+        check_measured(10_001, "x.npz")
+    assert str(caught.value) == (
+        "x.npz: 10,001 tensors, where the statistics of at most 10,000 are computed; they are "
+        "listed without stats=True"
+    )
 
 
 def test_what_is_compressed_may_be_small_or_a_hundred_times_as_large() -> None:

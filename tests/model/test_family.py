@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support import bundles, raws
 
-from gpt2_convert.errors import SchemaError
+from gpt2_convert.errors import SchemaError, UnsupportedError
 from gpt2_convert.model.adopt import adopt
 from gpt2_convert.model.family import evaluate
 from gpt2_convert.model.schema import load_family
@@ -52,6 +52,19 @@ def test_canonical_order_is_embeddings_then_numeric_blocks_then_ln_f() -> None:
     blocks = [int(name[7 : name.index("]")]) for name in names if name.startswith("blocks[")]
     assert blocks == [layer for layer in range(12) for _ in range(12)]
     assert list(raws.canonical()) == [slot.spell("name") for slot in load_family().slots(3, "tf")]
+
+
+@pytest.mark.parametrize(("n_layer", "fine"), [(96, True), (256, True), (257, False)])
+def test_a_model_has_no_more_layers_than_five_of_the_largest(n_layer: int, fine: bool) -> None:
+    sizes = {"n_vocab": 2, "n_ctx": 2, "n_embd": 1, "n_head": 1, "n_layer": n_layer}
+    raw = raws.raw(bundles.gpt2_arrays(sizes), sizes)
+    if fine:
+        assert adopt(raw).hparams.n_layer == n_layer
+        return
+    with pytest.raises(
+        UnsupportedError, match=r"^memory: more than 256 layers, where the largest GPT-2 has 48$"
+    ):
+        adopt(raw)
 
 
 def test_a_few_tensors_do_not_stand_for_a_multitude_of_layers() -> None:

@@ -32,6 +32,18 @@ def test_columns_are_as_wide_as_their_longest_cell() -> None:
     assert lines(tabulate([])) == []
 
 
+def test_a_name_of_megabytes_widens_no_other_row() -> None:
+    long, longest = "w" * 121, "x" * (1 << 20)
+    names = ["a", "b" * 120, long, longest]
+    tensors = [raws.lazy(name, np.zeros(3, np.float32)) for name in names]
+    rest = "  [3]  float32  12"
+    assert lines(tabulate(tensors)) == [f"{name:<120}{rest}" for name in names]
+    rows = lines(tabulate_statistics(tensors, [None] * 4))
+    assert [len(row) for row in rows[1:]] == [len(rows[1])] * 2 + [
+        len(rows[1]) + len(name) - 120 for name in (long, longest)
+    ]
+
+
 def test_statistics_have_a_header_and_a_dash_where_there_is_no_number() -> None:
     numbers = raws.lazy("x", np.array([1, np.nan, 3], np.float32))
     nothing = raws.lazy("none", np.zeros(1, np.complex64))
