@@ -16,6 +16,7 @@ these counts as damage to the header.
 
 from __future__ import annotations
 
+import encodings.cp437  # noqa: F401 - zipfile would import it amid reading
 import zipfile
 from functools import partial
 from typing import TYPE_CHECKING
