@@ -18,7 +18,7 @@ def main() -> NoReturn:
         try:
             code = _run(sys.argv[1:])
         except KeyboardInterrupt as interruption:  # also amid words of another error
-            code = _stop(interruption)
+            code = _stop(interruption, sys.argv[1:])
     except BaseException:  # noqa: BLE001 - no error of any kind may end with Python's exit code, 1
         code = say_last_words(NO_MEMORY)
     # Everything was flushed. Skipping the interpreter's own shutdown keeps it from trying again on
@@ -55,7 +55,7 @@ def _run(arguments: list[str]) -> int:
         return EQUAL  # whoever read the help has seen enough of it
     except BaseException as error:  # noqa: BLE001 - the last line of defence against a traceback
         if received():
-            return _stop(error)  # what is being unwound may fail in its own ways
+            return _stop(error, arguments)  # what is being unwound may fail in its own ways
         release_memory(error)
         from .failures import report_failure
 
@@ -67,14 +67,19 @@ def _computes(arguments: list[str]) -> bool:
     return arguments[:1] == ["generate"] or "--logits" in arguments
 
 
-def _stop(ended: BaseException) -> int:
+def _stop(ended: BaseException, arguments: list[str]) -> int:
     """Say what has ended the job, and what is left of it, as was noted on the way."""
     import signal
 
     from .exit_codes import stopped_by
-    from .interruption import describe_interruption, received
-    from .streams import print_error
+    from .interruption import describe_interruption, is_out_of_time, received
+    from .streams import ask_for_json, print_error
 
     left = getattr(ended, "__notes__", ["nothing half-written was left behind"])
-    print_error("; ".join((describe_interruption(), *left)))
+    message = "; ".join((describe_interruption(), *left))
+    if is_out_of_time():
+        from .failures import Failure, print_failure
+
+        return print_failure(Failure("TimeError", message), ask_for_json(arguments))
+    print_error(message)
     return stopped_by(received() or signal.SIGINT)
