@@ -5,6 +5,7 @@ A container may hold names of megabytes, and a message has to stay one that a pe
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 _MOST: Final = 200
 """Characters: more than the names of TensorFlow's object graphs have as a rule."""
+_LIMITS: Final = {errno.EMFILE: "ulimit -n", errno.EFBIG: "ulimit -f, or the file system"}
 
 
 def quote(name: str | bytes) -> str:
@@ -39,5 +41,9 @@ def quote_some(names: Sequence[str]) -> str:
 
 
 def os_reason(error: OSError) -> str:
-    """Return what the operating system says, without Python's number and path."""
-    return (error.strerror or str(error)).lower()
+    """Return what the operating system says, without Python's number and path.
+
+    Of a limit of the shell's, its name is added.
+    """
+    reason = (error.strerror or str(error)).lower()
+    return f"{reason} ({_LIMITS[error.errno]})" if error.errno in _LIMITS else reason

@@ -51,3 +51,12 @@ def test_what_the_system_says_has_neither_number_nor_path() -> None:
     error = OSError(errno.EACCES, os.strerror(errno.EACCES), "/a/path")
     assert os_reason(error) == "permission denied"
     assert os_reason(OSError("Unable to open file")) == "unable to open file"
+
+
+@pytest.mark.parametrize(
+    ("number", "limit"),
+    [(errno.EMFILE, "(ulimit -n)"), (errno.EFBIG, "(ulimit -f, or the file system)")],
+)
+def test_a_limit_of_the_shell_is_named(number: int, limit: str) -> None:
+    reason = os.strerror(number)
+    assert os_reason(OSError(number, reason)) == f"{reason.lower()} {limit}"

@@ -109,6 +109,7 @@ def convert(
         hashes: dict[str, str] | None = None
         n_vocab = checkpoint.config.n_vocab
         nbytes = 0 if compress else totals.nbytes  # how small it will be compressed nobody knows
+        writer.load(verify or digest)
         with partial_target(target, writer, checkpoint, beside, nbytes, force=force) as made:
             partial = made.path
             _write(checkpoint, partial, writer, compress, totals.nbytes, watch)

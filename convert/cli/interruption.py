@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ _NOT_CAUGHT: Final = frozenset(
 SIGNALS: Final = tuple(sorted(signal.valid_signals() - _NOT_CAUGHT))
 """All that end a program, as long as it may have a say in that."""
 _received: Final[list[int]] = []
+_OUT_OF_TIME: Final = (signal.SIGPROF, signal.SIGXCPU)
+"""Our own timer's signal, and the system's where it comes first."""
+_timed = False
 
 
 def catch_signals() -> None:
@@ -38,7 +42,7 @@ def catch_signals() -> None:
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
-    _have_warning_of_the_last_second()
+    _set_timer()
     # An exception in a destructor cannot go anywhere, and Python would print it with a traceback.
     sys.unraisablehook = _complain_unless_interrupted
 
@@ -48,8 +52,15 @@ def received() -> int | None:
     return _received[0] if _received else None
 
 
+def is_out_of_time() -> bool:
+    """Whether what has arrived says that the limit of processor time is near."""
+    return _timed and received() in _OUT_OF_TIME
+
+
 def describe_interruption() -> str:
     """Return the words for what has ended the job, other than Ctrl-C's with the signal's name."""
+    if is_out_of_time():
+        return "no processor time is left; allow more (ulimit -t)"
     number = received() or signal.SIGINT
     if number == signal.SIGINT:
         return "interrupted"
@@ -67,13 +78,20 @@ def stop_if_interrupted() -> None:
         raise KeyboardInterrupt
 
 
-def _have_warning_of_the_last_second() -> None:
-    """Get SIGXCPU a second before SIGKILL, where both would come at once, as after ulimit -t."""
+def _set_timer() -> None:
+    """Be told a second before the limit of processor time, or half-way to a limit of one second.
+
+    After ulimit -t, which sets the soft limit and the hard one, the system kills and does not tell.
+    """
     import resource
 
-    soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    if hard != resource.RLIM_INFINITY and hard > 1 and soft in (hard, resource.RLIM_INFINITY):
-        resource.setrlimit(resource.RLIMIT_CPU, (hard - 1, hard))
+    global _timed
+    limits = resource.getrlimit(resource.RLIMIT_CPU)
+    finite = [limit for limit in limits if limit != resource.RLIM_INFINITY]
+    if finite:
+        left = max(min(finite) - 1, min(finite) / 2) - time.process_time()
+        signal.setitimer(signal.ITIMER_PROF, max(left, 0.001))
+        _timed = True
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

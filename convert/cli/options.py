@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .streams import JSON_OPTION
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Final, TypeVar
 
     Command = TypeVar("Command", bound=Callable[..., Any])
 
-JSON_OPTION: Final = "--json"
 DTYPES: Final = ("float32", "float16", "bfloat16", "float64")
 SOURCE_HELP: Final = """\
 \b

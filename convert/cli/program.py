@@ -7,14 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-import gpt2_convert
-
 from .commands import MODULES, find_command
-from .exit_codes import COULD_NOT, DIFFERENT
-from .options import JSON_OPTION
-from .printer import spell_flag
-from .results import print_error_document
-from .streams import PROGRAM, print_error
+from .exit_codes import COULD_NOT
+from .streams import PROGRAM, ask_for_json
 
 if TYPE_CHECKING:
     from typing import Final
@@ -36,17 +31,13 @@ def run(arguments: list[str]) -> int:
     try:
         with program.make_context(PROGRAM, list(arguments)) as context:
             code: int = program.invoke(context)
-    except click.exceptions.Exit as ended:  # after --help and --version
+    except click.exceptions.Exit as ended:  # after --help, --version and failures that were told
         return ended.exit_code
     except click.ClickException as error:
-        message = _describe_misuse(error)
-        if _ask_for_json(arguments):
-            print_error_document("UsageError", message)
-        print_error(message)
-        return COULD_NOT
-    except gpt2_convert.Gpt2ConvertError as error:
-        print_error(error.spell(spell_flag))
-        return DIFFERENT if isinstance(error, gpt2_convert.VerificationError) else COULD_NOT
+        from .failures import Failure, print_failure
+
+        misuse = Failure("UsageError", _describe_misuse(error))
+        return print_failure(misuse, ask_for_json(arguments))
     return code
 
 
@@ -56,12 +47,6 @@ def _describe_misuse(error: click.ClickException) -> str:
     message = message[:1].lower() + message[1:].rstrip(".")
     context = error.ctx if isinstance(error, click.UsageError) else None
     return f"{message} (see '{context.command_path} --help')" if context else message
-
-
-def _ask_for_json(arguments: list[str]) -> bool:
-    """Whether a command line that cannot be parsed asks for JSON."""
-    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    return JSON_OPTION in options
 
 
 class Program(click.Group):

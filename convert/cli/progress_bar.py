@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from ..progress import Progress as Callback
 
 
+_INTERVAL: Final = 0.1
+"""Seconds between two drawings."""
 _NARROW: Final = 50
 """Columns of a terminal that has no room for a bar beside the numbers."""
 _NUMBERS: Final = 32
@@ -36,12 +39,24 @@ _LONGEST: Final = 32
 """Columns of the name of a phase, which may be a file's."""
 
 
+class _Bar(Progress):
+    """A bar that is drawn no more once its terminal is gone, which is no reason to stop the job."""
+
+    def refresh(self) -> None:
+        """Draw it."""
+        try:
+            super().refresh()
+        except OSError:
+            self.disable = True
+
+
 @contextmanager
 def progress_bar(*, one_by_one: bool = False) -> Iterator[Callback]:
     """Yield a callback that keeps the bar up to date; the bar disappears at the end.
 
     Where there are many phases, files that is, they are shown ``one_by_one``; else below each
-    other.
+    other. It is drawn by the calls, and by no thread of its own, which might not be started where
+    threads are few.
     """
     console = Console(stderr=True)
     narrow = console.width < _NARROW
@@ -57,17 +72,19 @@ def progress_bar(*, one_by_one: bool = False) -> Iterator[Callback]:
     ]
     if narrow:
         del columns[1]
-    bar = Progress(
+    bar = _Bar(
         *columns,
         console=console,
         expand=not narrow,
         transient=True,
+        auto_refresh=False,
     )
     tasks: dict[str, TaskID] = {}
     before = 0
+    drawn = 0.0
 
     def show(phase: str, done: int, total: int) -> None:
-        nonlocal before
+        nonlocal before, drawn
         stop_if_interrupted()
         if one_by_one and (phase not in tasks or done < before):
             while tasks:
@@ -75,7 +92,15 @@ def progress_bar(*, one_by_one: bool = False) -> Iterator[Callback]:
         before = done
         if phase not in tasks:
             tasks[phase] = bar.add_task(phase, total=total or None)
-        bar.update(tasks[phase], completed=done)
+        now = time.monotonic()
+        due = now - drawn >= _INTERVAL
+        drawn = now if due else drawn
+        bar.update(tasks[phase], completed=done, refresh=due)
 
-    with bar:
+    with suppress(OSError):
+        bar.start()
+    try:
         yield show
+    finally:
+        with suppress(OSError):
+            bar.live.stop()

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager, nullcontext
-from itertools import chain, islice
 from typing import TYPE_CHECKING
+
+import click
 
 import gpt2_convert
 
-from .exit_codes import COULD_NOT, DIFFERENT, EQUAL
-from .interruption import stop_if_interrupted
+from .exit_codes import DIFFERENT, EQUAL
+from .interruption import received, stop_if_interrupted
+from .last_words import outlive_exits, release_memory
 from .printer import Printer, spell_flag
-from .streams import in_foreground, print_result
+from .streams import in_foreground, print_error, print_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-    from typing import Any, Final, Protocol
+    from typing import Any, Protocol
 
-    from ..errors import Advice, Spell
+    from ..errors import Spell
     from ..progress import Progress
 
     class Report(Protocol):
@@ -27,10 +29,6 @@ if TYPE_CHECKING:
 
         def as_json(self, spell: Spell = ...) -> dict[str, Any]:
             """Return the document that --json prints."""
-
-
-_PIECES: Final = 4096
-"""Pieces of a JSON document that are written together: a name, a number, a comma."""
 
 
 def show_verification(report: gpt2_convert.VerificationReport, as_json: bool, quiet: bool) -> int:
@@ -57,7 +55,9 @@ def print_report(
     ``done`` is as in :func:`.print_result`.
     """
     if as_json:
-        return print_json(report.as_json(spell_flag), code, done)
+        from .documents import print_document
+
+        return print_document(report.as_json(spell_flag), code, done)
     return code if quiet else print_result(code, show, done)
 
 
@@ -72,6 +72,7 @@ def working(
     from ..io.memory import share_one_arena
     from ..io.source import allow_many_files
 
+    outlive_exits()
     share_one_arena()
     allow_many_files()
     with (
@@ -92,50 +93,24 @@ def watching(quiet: bool, *, one_by_one: bool = False) -> AbstractContextManager
 
 @contextmanager
 def reporting_failures(as_json: bool, quiet: bool) -> Iterator[None]:
-    """Print the report of a failed proof, and the document of any error if one was asked for."""
+    """Tell of what ends the job, and exit with the code of that.
+
+    A failed proof is told by its report; of an interruption it is for others to tell.
+
+    Raises:
+        click.exceptions.Exit: the job failed, and that was told.
+    """
     try:
         yield
     except gpt2_convert.VerificationError as error:
         show_verification(error.report, as_json, quiet)
-        raise
-    except gpt2_convert.Gpt2ConvertError as error:
-        if as_json:
-            problems = error.disagreements if isinstance(error, gpt2_convert.SchemaError) else ()
-            print_error_document(
-                type(error).__name__,
-                error.spell(spell_flag),
-                tuple(problem.spell(spell_flag) for problem in problems),
-                error.advice,
-            )
-        raise
+        print_error(error.spell(spell_flag))
+        raise click.exceptions.Exit(DIFFERENT) from None
+    except Exception as error:
+        if received() and not isinstance(error, gpt2_convert.Gpt2ConvertError):
+            raise
+        release_memory(error)
+        from .failures import report_failure
 
-
-def print_error_document(
-    kind: str, message: str, problems: tuple[str, ...] = (), advice: Advice | None = None
-) -> None:
-    """Print the JSON document of an error; its line on stderr follows."""
-    description = {
-        "type": kind,
-        "message": message,
-        "problems": problems,
-        "option": advice.option if advice else None,
-        "value": advice.value if advice else None,
-    }
-    print_json({"kind": "error", "ok": False, "findings": [], "error": description}, COULD_NOT)
-
-
-def print_json(document: dict[str, Any], code: int, done: str = "") -> int:
-    """Print a document in ASCII, so that any name survives any terminal and pipe.
-
-    ``done`` is as in :func:`.print_result`.
-    """
-    import json
-
-    # Piece by piece: the text of 40,000 tensors takes more memory than all of them.
-    pieces = chain(json.JSONEncoder(indent=2, allow_nan=False).iterencode(document), ["\n"])
-
-    def write() -> None:
-        while batch := "".join(islice(pieces, _PIECES)):
-            sys.stdout.write(batch)
-
-    return print_result(code, write, done)
+        code = report_failure(error, as_json, "the operating system")
+        raise click.exceptions.Exit(code) from None

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 PROGRAM: Final = "gpt2-convert"
 _BIDIRECTIONAL: Final = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 """Characters that have a terminal show what follows in another order."""
+JSON_OPTION: Final = "--json"
+"""What asks for one document on stdout, whatever happens."""
 
 
 def open_standard_streams() -> None:
@@ -37,6 +39,12 @@ def open_standard_streams() -> None:
         sys.stdout = open(1, "w", encoding="ascii", closefd=False)  # noqa: SIM115 - lives on
     if sys.stderr is None:
         sys.stderr = open(2, "w", encoding="ascii", closefd=False)  # noqa: SIM115 - lives on
+
+
+def ask_for_json(arguments: list[str]) -> bool:
+    """Whether a command line that is not parsed, or cannot be, asks for JSON."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return JSON_OPTION in options
 
 
 def in_foreground(stream: TextIO) -> bool:

@@ -1,8 +1,8 @@
 """The containers this tool writes. A writer knows a Checkpoint and not where it came from.
 
-To add one: a module in this room with ``NAME`` and ``write``, and a line in WRITERS. ``write``
-fills a file, or a folder, that exists and is empty; to create it, to make it durable and to give it
-its name is not its business.
+To add one: a module in this room with ``NAME``, ``load`` and ``write``, and a line in WRITERS.
+``write`` fills a file, or a folder, that exists and is empty; to create it, to make it durable and
+to give it its name is not its business.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ Compression: TypeAlias = Literal["gzip"]
 class Writer:
     """``write(checkpoint, path, advance)``; ``advance`` is told of each run of bytes written.
 
+    ``load(proof)`` imports the libraries that writing takes and, with ``proof``, those that reading
+    back takes, so that what goes wrong with that does so before anything is written.
     ``suffixes`` are the ends of names that ask for it. ``read_as`` is the key of READERS that reads
     it. ``config(checkpoint)`` is the configuration that the target states. ``compressed`` has
     another function to write for each compression that the container offers. ``folder_of``
@@ -44,6 +46,7 @@ class Writer:
 
     title: str
     write: Write
+    load: Callable[[bool], None]
     suffixes: tuple[str, ...]
     read_as: str
     config: Callable[[Checkpoint], Mapping[str, object]]
@@ -52,13 +55,19 @@ class Writer:
 
 
 WRITERS: Final[dict[str, Writer]] = {
-    npz.NAME: Writer("NumPy archive (.npz)", npz.write, (".npz",), "npz", state_config),
+    npz.NAME: Writer("NumPy archive (.npz)", npz.write, npz.load, (".npz",), "npz", state_config),
     safetensors.NAME: Writer(
-        "safetensors", safetensors.write, (".safetensors",), "safetensors", state_config
+        "safetensors",
+        safetensors.write,
+        safetensors.load,
+        (".safetensors",),
+        "safetensors",
+        state_config,
     ),
     hdf5.NAME: Writer(
         "HDF5",
         hdf5.write,
+        hdf5.load,
         (".h5", ".hdf5"),
         "hdf5",
         state_config,
@@ -67,6 +76,7 @@ WRITERS: Final[dict[str, Writer]] = {
     huggingface.NAME: Writer(
         "Hugging Face model folder",
         huggingface.write,
+        safetensors.load,
         ("/",),
         "safetensors",
         huggingface.build_config,

@@ -171,6 +171,10 @@ def remove_folder(entry: Entry, replaceable: Callable[[str], bool]) -> None:
     Raises:
         OSError: something is left of it.
     """
+    with suppress(OSError):
+        # An empty one needs no descriptor, of which there may be none left.
+        os.rmdir(entry.name, dir_fd=entry.folder)
+        return
     try:
         with open_folder(entry.name, NO_LINK, entry.folder) as fd:
             failures: list[OSError] = []

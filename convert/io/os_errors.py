@@ -21,4 +21,7 @@ def os_errors_as(kind: type[Gpt2ConvertError], where: str | os.PathLike[str]) ->
     except Gpt2ConvertError:
         raise  # some are OSErrors themselves
     except OSError as error:
-        raise kind(f"{where}: {os_reason(error)}") from None
+        ours = kind(f"{where}: {os_reason(error)}")
+        for note in getattr(error, "__notes__", ()):
+            ours.add_note(note)
+        raise ours from None

@@ -24,6 +24,7 @@ from ..errors import TargetError
 from ..quoting import os_reason
 from .rename import Entry
 from .signals import hold_signals
+from .unfinished import unfinished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -158,15 +159,16 @@ def beside(name: str, suffix: str) -> str:
 
 @contextmanager
 def _clearing(clear: Callable[[], None]) -> Iterator[None]:
-    try:
-        yield
-    finally:
+    with unfinished(clear):
         try:
-            with hold_signals():
-                clear()
-        except BaseException:
-            clear()  # for a signal that came before they were held
-            raise
+            yield
+        finally:
+            try:
+                with hold_signals():
+                    clear()
+            except BaseException:
+                clear()  # for a signal that came before they were held
+                raise
 
 
 def _empty(folder: PrivateFolder, remove: Callable[[PrivateFolder], None]) -> None:

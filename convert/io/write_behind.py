@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import io
 import threading
-from queue import Queue
+from queue import Full, Queue
 from typing import TYPE_CHECKING
+
+from .feed import POLL
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Final
+    from typing import Final, TypeAlias
 
     from _typeshed import ReadableBuffer
+
+    _Item: TypeAlias = tuple[int, bytes] | threading.Event | None
+    """Bytes and where they go, a point that somebody waits for, or the end."""
 
 DEPTH: Final = 4
 """Chunks that may wait."""
@@ -26,39 +31,52 @@ class WriteBehind(io.RawIOBase):
     """The file at ``path``, emptied and open for writing; a context manager that closes it."""
 
     def __init__(self, path: Path) -> None:
-        self._file = open(path, "wb")  # noqa: SIM115 - closed by close()
         self._position = self._end = 0
-        self._queue: Queue[tuple[int, bytes] | None] = Queue(DEPTH)
-        self._error: OSError | None = None
-        self._thread = threading.Thread(target=self._work, name="gpt2-convert write-behind")
-        self._thread.start()
+        self._queue: Queue[_Item] = Queue(DEPTH)
+        self._error: BaseException | None = None
+        self._complete = False
+        self._thread = threading.Thread(
+            target=self._work, name="gpt2-convert write-behind", daemon=True
+        )
+        self._file = open(path, "wb")  # noqa: SIM115 - closed by close()
+        try:
+            self._thread.start()
+        except BaseException:
+            self._file.close()
+            raise
 
     def _work(self) -> None:
+        try:
+            self._write_all()
+            self._complete = True
+        except BaseException as error:  # noqa: BLE001 - raised again by the next call
+            self._error = error
+            while self._queue.get() is not None:
+                pass  # whoever waits for room goes on, and is told
+
+    def _write_all(self) -> None:
         at = 0
         while (item := self._queue.get()) is not None:
+            if isinstance(item, threading.Event):
+                item.set()
+                continue
             position, data = item
-            try:
-                if self._error is None:
-                    if position != at:
-                        self._file.seek(position)
-                    self._file.write(data)
-                    at = position + len(data)
-            except OSError as error:
-                self._error = error
-            finally:
-                self._queue.task_done()
+            if position != at:
+                self._file.seek(position)
+            self._file.write(data)
+            at = position + len(data)
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """Have ``data`` written; raises the OSError of an earlier write."""
+        """Have ``data`` written; raises what an earlier write has run into."""
         self._raise()
         chunk = bytes(data)
-        self._queue.put((self._position, chunk))
+        self._put((self._position, chunk))
         self._position += len(chunk)
         self._end = max(self._end, self._position)
         return len(chunk)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Move to another position; raises the OSError of an earlier write."""
+        """Move to another position; raises what an earlier write has run into."""
         self._raise()
         origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._end}[whence]
         self._position = origin + offset
@@ -70,16 +88,20 @@ class WriteBehind(io.RawIOBase):
 
     def flush(self) -> None:
         """Wait until everything is written."""
-        if not self._file.closed:
-            self._queue.join()
-            self._raise()
-            self._file.flush()
-
-    def close(self) -> None:
-        """End the thread and close the file; raises the OSError of an earlier write."""
         if self._file.closed:
             return
-        self._queue.put(None)
+        reached = threading.Event()
+        self._put(reached)
+        while not reached.wait(POLL):
+            self._raise()
+        self._raise()
+        self._file.flush()
+
+    def close(self) -> None:
+        """End the thread and close the file; raises what an earlier write has run into."""
+        if self._file.closed:
+            return
+        self._put(None)
         self._thread.join()
         self._file.close()
         super().close()
@@ -93,6 +115,17 @@ class WriteBehind(io.RawIOBase):
         """Return True."""
         return True
 
+    def _put(self, item: _Item) -> None:
+        """Hand ``item`` to the thread once there is room, as long as there is a thread."""
+        while self._thread.is_alive():
+            try:
+                self._queue.put(item, timeout=POLL)
+            except Full:
+                continue
+            return
+
     def _raise(self) -> None:
         if self._error is not None:
             raise self._error
+        if not (self._complete or self._thread.is_alive()):
+            raise RuntimeError("the thread that writes has ended before its work was done")

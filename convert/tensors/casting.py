@@ -101,6 +101,8 @@ def cast_tensors(
         UnsupportedError: a tensor is of no floating-point type.
         CastError: (from chunks and array) a finite number becomes infinite.
     """
+    import numpy as np  # noqa: F401 - here, and not amid the first chunk
+
     if not dtype.is_floating:
         raise UsageError(f"weights cannot be cast to {dtype}, only to floating-point types")
     cast_one = partial(

@@ -6,10 +6,9 @@ more than DEPTH chunks wait at any time, which bounds memory.
 
 from __future__ import annotations
 
-import threading
-from queue import Full, Queue
 from typing import TYPE_CHECKING
 
+from ..io.feed import Feed
 from ..io.memory import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -20,17 +19,6 @@ if TYPE_CHECKING:
 
 DEPTH: Final = 4
 """Chunks that may wait."""
-PATIENCE: Final = 1.0
-"""Seconds in which a thread that is no longer needed should have ended."""
-
-
-class _Ended:
-    """The end of a tensor's chunks, or the error that ended them."""
-
-    __slots__ = ("error",)
-
-    def __init__(self, error: BaseException | None = None) -> None:
-        self.error = error
 
 
 def read_ahead(tensors: Iterable[LazyTensor]) -> Iterator[tuple[LazyTensor, Iterator[bytes]]]:
@@ -42,42 +30,21 @@ def read_ahead(tensors: Iterable[LazyTensor]) -> Iterator[tuple[LazyTensor, Iter
     """
     tensors = tuple(tensors)
     keep_freed_memory()
-    queue: Queue[bytes | _Ended] = Queue(DEPTH)
-    abandoned = threading.Event()
-
-    def put(item: bytes | _Ended) -> bool:
-        while not abandoned.is_set():
-            try:
-                queue.put(item, timeout=0.1)
-            except Full:
-                continue
-            return True
-        return False
+    feed: Feed[bytes | None] = Feed(DEPTH)  # None after the last chunk of each tensor
 
     def produce() -> None:
         for tensor in tensors:
-            try:
-                for chunk in tensor.chunks():
-                    if not put(chunk):
-                        return
-            except BaseException as error:  # noqa: BLE001 - raised again by the consumer
-                put(_Ended(error))
-                return
-            if not put(_Ended()):
+            for chunk in tensor.chunks():
+                if not feed.put(chunk):
+                    return
+            if not feed.put(None):
                 return
 
     def consume() -> Iterator[bytes]:
-        while True:
-            item = queue.get()
-            if isinstance(item, bytes):
-                yield item
-            elif item.error is not None:
-                raise item.error
-            else:
-                return
+        while (chunk := feed.take()) is not None:
+            yield chunk
 
-    thread = threading.Thread(target=produce, name="gpt2-convert read-ahead", daemon=True)
-    thread.start()
+    feed.start(produce, "read-ahead")
     try:
         for tensor in tensors:
             chunks = consume()
@@ -85,6 +52,4 @@ def read_ahead(tensors: Iterable[LazyTensor]) -> Iterator[tuple[LazyTensor, Iter
             for _ in chunks:
                 pass
     finally:
-        abandoned.set()
-        # A read may never end before the caller closes what it reads.
-        thread.join(PATIENCE)
+        feed.close()

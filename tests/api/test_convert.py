@@ -5,17 +5,35 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 import zipfile
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from support import bundles, raws
+from support.writers import WRITERS
 
 import gpt2_convert
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+LATE_IMPORTS = """
+import json, sys
+import gpt2_convert
+
+present = None
+
+def watch(phase, done, total):
+    global present
+    present = present or set(sys.modules)
+
+gpt2_convert.convert(sys.argv[1], sys.argv[2], progress=watch, **json.loads(sys.argv[3]))
+print(sorted(set(sys.modules) - present))
+"""
+"""Converts, and prints the modules that were imported once there was something of the target."""
 
 
 def test_npz_holds_every_weight_in_canonical_form(tiny: Path, tmp_path: Path) -> None:
@@ -169,3 +187,27 @@ def test_what_no_file_name_can_be_is_a_usage_error(path: str, tiny: Path) -> Non
         gpt2_convert.open(path)
     with pytest.raises(gpt2_convert.UsageError):
         gpt2_convert.convert(tiny, path, to="npz")
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        pytest.param({"dtype": "float16", "verify": False}, marks=pytest.mark.slow),
+        pytest.param({"dtype": "float64", "digest": True}, marks=pytest.mark.slow),
+    ],
+)
+def test_nothing_is_imported_while_there_is_half_a_target(
+    options: dict[str, object], writer: str, tmp_path: Path
+) -> None:
+    # An import may fail in many ways, and a library may even end the process.
+    source = bundles.write_gpt2(tmp_path / "model")
+    (source / "README.md").write_text("# A model\n")
+    options = {**WRITERS[writer].options, **options}
+    command: list[str | Path] = [
+        sys.executable, "-c", LATE_IMPORTS, source, tmp_path / WRITERS[writer].name,
+        json.dumps(options),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

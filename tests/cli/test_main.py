@@ -191,8 +191,10 @@ def test_every_reason_against_a_model_is_listed(program: Program, tmp_path: Path
 
 SHOW_THREADS = """
 import os, sys
-import gpt2_convert.cli
-gpt2_convert.cli._run = lambda: print(os.environ.get("OPENBLAS_NUM_THREADS"), flush=True) or 0
+import gpt2_convert.cli.program
+gpt2_convert.cli.program.run = lambda arguments: print(
+    os.environ.get("OPENBLAS_NUM_THREADS"), flush=True
+) or 0
 gpt2_convert.cli.main()
 """
 """The program, which prints how many threads linear algebra may have, in place of its job."""
@@ -212,4 +214,5 @@ def test_only_what_computes_has_threads_for_it() -> None:
         assert threads(*words) == "1"
     assert threads("generate", "model", "text") == "None"
     assert threads("verify", "a", "b", "--logits") == "None"
-    assert threads("verify", "a", "b", OPENBLAS_NUM_THREADS="3") == "3"
+    assert threads("generate", "a", "b", OPENBLAS_NUM_THREADS="3") == "3"
+    assert threads("verify", "a", "b", OPENBLAS_NUM_THREADS="3") == "1"

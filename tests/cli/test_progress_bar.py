@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
+import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from support import bundles
 from support.console import (
     ERROR,
     ESCAPE,
+    PATIENCE,
     SCRIPT,
     held_command,
     run_in_terminal,
@@ -123,3 +126,42 @@ def test_ctrl_c_in_a_terminal_takes_the_bar_away(tiny: Path, tmp_path: Path) -> 
     assert done.err.endswith(f"{ERROR}interrupted; nothing half-written was left behind\r\n")
     assert done.err.count(f"{ESCAPE}[?25l") == done.err.count(f"{ESCAPE}[?25h") == 1  # the cursor
     assert os.listdir(tmp_path) == ["models"]
+
+
+def test_the_bar_needs_no_thread(larger: Path, tmp_path: Path) -> None:
+    program = (
+        "import threading, gpt2_convert.cli\n"
+        "start = threading.Thread.start\n"
+        "def refuse(thread):\n"
+        "    assert thread.name.startswith('gpt2-convert'), thread\n"
+        "    start(thread)\n"
+        "threading.Thread.start = refuse\n"
+        "gpt2_convert.cli.main()"
+    )
+    command = [sys.executable, "-c", program]
+    done = run_in_terminal("tf2npz", larger, tmp_path / "out.npz", command=command)
+    assert done.code == 0
+    assert BAR.search(done.err)
+
+
+def test_a_terminal_that_goes_away_stops_no_job(tiny: Path, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    # It does not control the program, which would be told by SIGHUP otherwise.
+    running = subprocess.Popen(
+        [*held_command("writing", 0.5), "tf2npz", tiny, tmp_path / "out.npz"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        start_new_session=True,
+        env={**os.environ, "TERM": "xterm-256color"},
+    )
+    os.close(theirs)
+    assert running.stdout is not None
+    assert running.stdout.readline() == b"held\n"
+    shown = b""
+    while b"writing" not in shown:
+        shown += os.read(ours, 65536)
+    os.close(ours)
+    out, _ = running.communicate(b"\n", timeout=PATIENCE)
+    assert running.returncode == 0
+    assert b"verified  every bit equals the source" in out

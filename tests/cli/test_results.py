@@ -14,7 +14,6 @@ from support.documents import validator
 
 import gpt2_convert
 from gpt2_convert.cli.program import run
-from gpt2_convert.cli.results import print_json
 from gpt2_convert.formats.readers import READERS
 from gpt2_convert.formats.writers import WRITERS
 
@@ -325,20 +324,8 @@ def test_schemas_know_every_format_kind_dtype_and_error() -> None:
     assert set(definitions["dtype"]["enum"]) == floats | {"mixed"}
     kinds = [getattr(gpt2_convert, name) for name in gpt2_convert.__all__ if name.endswith("Error")]
     raised = {kind.__name__ for kind in kinds} - {"Gpt2ConvertError", "VerificationError"}
-    assert set(definitions["error"]["properties"]["error"]["properties"]["type"]["enum"]) == raised
-
-
-def test_a_document_is_written_piece_by_piece_and_is_what_python_would_write(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    document: Json = {
-        "kind": "inspection",
-        "none": None,
-        "tensors": [
-            {"name": f"t\u00e9{number}", "shape": [number, 2], "bytes": 1 << 70, "mean": 0.1}
-            for number in range(1_000)
-        ],
-        "empty": [{}, []],
-    }
-    assert print_json(document, 0) == 0
-    assert capsys.readouterr().out == json.dumps(document, indent=2) + "\n"
+    others = {
+        "ImportError", "InternalError", "MemoryError", "OSError", "ThreadError", "TimeError",
+    }  # fmt: skip
+    types = definitions["error"]["properties"]["error"]["properties"]["type"]
+    assert set(types["enum"]) == raised | others

@@ -28,11 +28,12 @@ from support.mishaps import at
 
 import gpt2_convert
 from gpt2_convert.io import folder_replacement
+from gpt2_convert.io.folder_replacement import remove_folder
+from gpt2_convert.io.private_folder import open_folder
+from gpt2_convert.io.rename import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from gpt2_convert.io.rename import Entry
 
 
 @STRANGERS
@@ -265,3 +266,17 @@ def test_two_replacements_at_once_disturb_neither(
 ) -> None:
     replace(source, target, lambda: replace(tiny, target))
     assert_only(target, NEW)
+
+
+def test_an_empty_folder_is_removed_where_no_file_can_be_opened_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+
+    def refuse(*arguments: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(folder_replacement, "open_folder", refuse)
+    with open_folder(tmp_path) as parent:
+        remove_folder(Entry(parent, "empty"), lambda name: True)
+    assert os.listdir(tmp_path) == []

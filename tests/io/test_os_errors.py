@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from gpt2_convert.errors import FormatError, TargetError, TargetExistsError, UnreadableError
+from gpt2_convert.errors import (
+    FormatError,
+    TargetError,
+    TargetExistsError,
+    UnreadableError,
+    spell_keyword,
+)
 from gpt2_convert.io.os_errors import os_errors_as
 
 
@@ -30,6 +36,14 @@ def test_an_error_of_the_system_says_where_and_why_in_one_line(
     assert str(caught.value) == f"models/x.npz: {reason}"
     assert caught.value.__suppress_context__
     assert caught.value.__cause__ is None
+
+
+def test_what_was_noted_of_the_consequences_is_kept() -> None:
+    error = OSError(errno.EACCES, os.strerror(errno.EACCES))
+    error.add_note("y: could not be removed")
+    with pytest.raises(TargetError) as caught, os_errors_as(TargetError, "x"):
+        raise error
+    assert caught.value.spell(spell_keyword) == "x: permission denied; y: could not be removed"
 
 
 def test_an_error_without_a_number_says_what_it_has() -> None:

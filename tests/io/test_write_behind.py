@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import gc
+import os
 import resource
 import signal
 import threading
@@ -10,19 +12,23 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from support.threads import ENDS, ended, promptly, threads_of
 
-from gpt2_convert.io.write_behind import WriteBehind
+from gpt2_convert.io.write_behind import DEPTH, WriteBehind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import Any
+
+NAME = "gpt2-convert write-behind"
 
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     yield
-    assert threading.active_count() == before
+    assert threads_of(before) == []
 
 
 def test_writes_and_seeks_give_what_a_plain_file_gives(tmp_path: Path) -> None:
@@ -69,3 +75,91 @@ def test_an_error_of_the_thread_is_raised_by_the_next_call(last: str, tmp_path: 
                 file.close()
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
+
+
+class Failing:
+    """A file of which every write fails."""
+
+    def __init__(self, file: Any, error: BaseException) -> None:  # noqa: ANN401
+        self.file = file
+        self.error = error
+
+    def write(self, data: bytes) -> int:
+        raise self.error
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self.file, name)
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_whatever_ends_the_thread_is_raised_and_the_file_closed(end: str, tmp_path: Path) -> None:
+    error = ENDS[end]()
+    file = WriteBehind(tmp_path / "a")
+    inner = file._file
+    file._file = Failing(inner, error)  # type: ignore[assignment]
+
+    def write() -> None:
+        for _ in range(3 * DEPTH):
+            file.write(b"x" * 1000)
+
+    for act in (write, file.flush, lambda: file.seek(0), file.close):
+        with pytest.raises(type(error)) as caught:
+            promptly(act)
+        assert caught.value is error
+    assert inner.closed
+    file.close()  # a second call does nothing
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("last", ["write", "flush", "close"])
+def test_a_thread_that_is_ended_before_it_can_tell_is_missed(last: str, tmp_path: Path) -> None:
+    with ended(NAME, 1, MemoryError()) as ending:
+        file = WriteBehind(tmp_path / "a")
+        inner = file._file
+        file._thread.join()
+    assert ending.place is not None
+
+    def write() -> None:
+        for _ in range(3 * DEPTH):
+            file.write(b"x")
+
+    if last != "close":
+        with pytest.raises(RuntimeError, match="ended before its work was done"):
+            promptly(write if last == "write" else file.flush)
+    with pytest.raises(RuntimeError, match="ended before its work was done"):
+        promptly(file.close)
+    assert inner.closed
+
+
+@pytest.mark.parametrize("number", range(2, 40))
+def test_an_end_anywhere_is_raised_by_the_time_the_file_is_closed(
+    number: int, tmp_path: Path
+) -> None:
+    error = MemoryError()
+
+    def write() -> None:
+        with WriteBehind(tmp_path / "a") as file:
+            for _ in range(2 * DEPTH):
+                file.write(b"x" * 1000)
+            file.seek(500)
+            file.write(b"patched")
+            file.flush()
+
+    with ended(NAME, number, error) as ending, pytest.raises(MemoryError) as caught:
+        promptly(write)
+    assert ending.place is not None
+    assert caught.value is error
+
+
+def test_a_thread_that_cannot_be_started_leaves_no_open_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    gc.collect()  # what earlier tests have left open
+    before = os.listdir("/dev/fd")
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        WriteBehind(tmp_path / "a")
+    assert os.listdir("/dev/fd") == before

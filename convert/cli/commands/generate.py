@@ -14,11 +14,12 @@ import gpt2_convert
 from ...errors import Advice
 from ...inference.continuation import Continuation, EndedBy
 from ...reports.generation import GenerationReport
+from ..documents import print_document
 from ..exit_codes import EQUAL
 from ..options import SOURCE_HELP, common_options, heads_option, path_argument
 from ..printer import spell_flag
 from ..prompt import parse_ids, read_prompt
-from ..results import print_json, reporting_failures, working
+from ..results import reporting_failures, working
 from ..streams import print_error, print_result, write_at_once
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def generate(
         notes=loaded.notes,
     )
     if as_json:
-        return print_json(report.as_json(spell_flag), code)
+        return print_document(report.as_json(spell_flag), code)
     if not quiet and report.ended_by is not None:
         _tell(report, loaded.config.n_ctx)
     return code

@@ -53,6 +53,15 @@ _CHUNK: Final = 256 << 10
 """Bytes of a compressed chunk: a few of them fit into the library's default cache of 1 MiB."""
 
 
+def load(proof: bool) -> None:
+    """Import what writing takes, and with ``proof`` what reading back does."""
+    import concurrent.futures.thread  # noqa: F401
+
+    load_h5py()
+    if proof:
+        from . import reader  # noqa: F401
+
+
 def write(
     checkpoint: Checkpoint,
     path: Path,

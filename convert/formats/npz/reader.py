@@ -16,6 +16,7 @@ these counts as damage to the header.
 
 from __future__ import annotations
 
+import encodings.cp437  # noqa: F401 - zipfile would import it amid reading
 import zipfile
 from functools import partial
 from typing import TYPE_CHECKING
@@ -67,6 +68,9 @@ def open_npz(path: Path, step: int | None = None) -> RawCheckpoint:
         FormatError: the zip file or a member is malformed.
         UnsupportedError: a member is pickled, in Fortran order, big-endian or encrypted.
     """
+    # Here, since amid a member's header an error of the import would be taken for one of the file.
+    import numpy as np  # noqa: F401
+
     file = SourceFile(path)
     archive = open_archive(file)
     listing = Listing(str(path))

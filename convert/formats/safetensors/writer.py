@@ -29,10 +29,18 @@ if TYPE_CHECKING:
     from ...checkpoint.canonical import Checkpoint
     from ...tensors.tensor import LazyTensor
 
-__all__ = ["NAME", "write", "write_tensors"]
+__all__ = ["NAME", "load", "write", "write_tensors"]
 
 _ALIGNMENT: Final = 8
 _RANK: Final = {dtype: rank for rank, dtype in enumerate(CODES)}
+
+
+def load(proof: bool) -> None:
+    """Import what writing takes, and with ``proof`` what reading back does."""
+    if proof:
+        import safetensors.numpy  # noqa: F401
+
+        from . import cross_check  # noqa: F401
 
 
 def write(checkpoint: Checkpoint, path: Path, advance: Callable[[int], None]) -> None:

@@ -1,0 +1,79 @@
+"""What the system lets this process have of memory and of the processor."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import Final
+
+FLOOR: Final = 256 << 20
+"""Bytes of memory that the process has to be allowed, mapped or not.
+
+What any command takes, libraries and the stacks of threads included, stays below 200 MiB on two
+processors and 240 MiB on six; the size of a model adds nothing, with one exception: the safetensors
+library maps a whole target. With less, OpenBLAS ends the process while NumPy is imported, or some
+library crashes, and no error of ours could be told.
+"""
+_KIB: Final = 1024
+"""The unit of ulimit."""
+
+
+class MemoryLimit(NamedTuple):
+    """Bytes that this process may have, of what, and the shell's option that limits them."""
+
+    nbytes: int
+    what: str
+    option: str
+
+
+def find_memory_limit() -> MemoryLimit | None:
+    """Return the tightest limit of this process's memory; None where there is none.
+
+    Other systems than Linux have the names of these limits, and do not keep them.
+    """
+    if sys.platform != "linux":
+        return None
+    import resource
+
+    limits = (
+        MemoryLimit(resource.getrlimit(resource.RLIMIT_AS)[0], "address space", "ulimit -v"),
+        MemoryLimit(resource.getrlimit(resource.RLIMIT_DATA)[0], "data", "ulimit -d"),
+    )
+    found = [limit for limit in limits if limit.nbytes != resource.RLIM_INFINITY]
+    return min(found, default=None)
+
+
+def may_have_threads() -> bool:
+    """Whether a thread a core can be started, and the memory of this process is not limited."""
+    if find_memory_limit():
+        return False
+    import os
+    import threading
+
+    enough = threading.Event()
+    threads: list[threading.Thread] = []
+    try:
+        for _ in range(1, os.cpu_count() or 1):
+            thread = threading.Thread(target=enough.wait, daemon=True)
+            thread.start()
+            threads.append(thread)
+    except RuntimeError:
+        return False
+    finally:
+        enough.set()
+        for thread in threads:
+            thread.join()
+    return True
+
+
+def describe_lack() -> str | None:
+    """Return what speaks against starting at all; None where nothing does."""
+    limit = find_memory_limit()
+    if limit is None or limit.nbytes >= FLOOR:
+        return None
+    return (
+        f"{limit.nbytes:,} bytes of {limit.what} are allowed, and {FLOOR:,} are needed; "
+        f"raise the limit ({limit.option} {FLOOR // _KIB})"
+    )
