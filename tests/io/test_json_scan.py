@@ -69,7 +69,7 @@ def test_memory_stays_that_of_the_text() -> None:
     check_json(text, "here")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 20_000
+    assert peak < 60_000  # the objects would take a hundred times as much
 
 
 @given(st.dictionaries(st.text(), st.integers(0, 10**9), max_size=8), st.sampled_from([None, 2]))
