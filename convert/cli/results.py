@@ -64,9 +64,10 @@ def print_report(
 @contextmanager
 def working(as_json: bool, quiet: bool, *, silent: bool = False) -> Iterator[Progress]:
     """Prepare the process for a job and report its failure; yield what is told of its progress."""
-    from ..io.memory import share_one_arena
+    from ..io.memory import collect_seldom, share_one_arena
     from ..io.source import allow_many_files
 
+    collect_seldom()
     share_one_arena()
     allow_many_files()
     with reporting_failures(as_json, quiet), watching(quiet or silent) as progress:
