@@ -69,10 +69,11 @@ def working(
 
     ``silent`` says that there is no progress to show; ``one_by_one`` is as in `progress_bar`.
     """
-    from ..io.memory import share_one_arena
+    from ..io.memory import collect_seldom, share_one_arena
     from ..io.source import allow_many_files
 
     outlive_exits()
+    collect_seldom()
     share_one_arena()
     allow_many_files()
     with (

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import FormatError, SourceNotFoundError, UnreadableError, UsageError
+from ..quoting import os_reason
 from .os_errors import os_errors_as
 
 if TYPE_CHECKING:
@@ -70,8 +71,10 @@ class SourceFile:
         self._check(offset, size, what)
         pieces: list[bytes] = []
         while size:
-            with os_errors_as(UnreadableError, self.path):
+            try:  # and no context: an archive has two reads for each of 40,000 members
                 piece = os.pread(self.fd, size, offset)
+            except OSError as error:
+                raise UnreadableError(f"{self.path}: {os_reason(error)}") from None
             if not piece:
                 raise FormatError(f"{self.path}: became shorter while {what} was being read")
             pieces.append(piece)

@@ -8,11 +8,12 @@ never meets h11.
 from __future__ import annotations
 
 import math
+import string
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Final
 
 LAYER: Final = "{layer}"
@@ -172,27 +173,27 @@ class Family:
                 expanded[pattern] = drop
         return expanded
 
-    def count_layers(self, names: Iterable[str], spelling: str, limit: int) -> int:
+    def count_layers(self, names: Sequence[str], spelling: str, limit: int) -> int:
         """Return one more than the highest layer number below ``limit`` that ``names`` mention.
 
         A number that is not below the count of names with one does not count either: a few tensors
         must not stand for a multitude of layers. Where one is missing, the others are enough.
         """
-        affixes = [
-            row.spellings[spelling].split(LAYER)
-            for row in self.rows
-            if row.per_layer and spelling in row.spellings
-        ]
-        prefixes = tuple({prefix for prefix, _ in affixes})
+        suffixes: dict[str, set[str]] = {}
+        for row in self.rows:
+            if row.per_layer and spelling in row.spellings:
+                prefix, suffix = row.spellings[spelling].split(LAYER)
+                suffixes.setdefault(prefix, set()).add(suffix)
         mentioned: list[int] = []
-        for name in names:
-            if not name.startswith(prefixes):
-                continue
-            for prefix, suffix in affixes:
-                if not (name.startswith(prefix) and name.endswith(suffix)):
+        most = len(str(limit))
+        for prefix, ends in suffixes.items():
+            for name in names:
+                if not name.startswith(prefix):
                     continue
-                digits = name[len(prefix) : len(name) - len(suffix)]
-                if digits.isascii() and digits.isdigit() and len(digits) <= len(str(limit)):
+                rest = name[len(prefix) :]
+                suffix = rest.lstrip(string.digits)
+                digits = rest[: len(rest) - len(suffix)]
+                if suffix in ends and 0 < len(digits) <= most:
                     layer = int(digits)
                     if str(layer) == digits and layer < limit:
                         mentioned.append(layer)

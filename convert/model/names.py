@@ -174,11 +174,13 @@ def _read_as(spelling: str, scope: str, raw: RawCheckpoint, family: Family) -> _
     names = [tensor.name for tensor in raw.tensors]
     if kind.wrappers:
         names = [kind.unwrap(name) for name in names]
-    inside = [
-        name[len(scope) :]
-        for name in names
-        if name.startswith(scope) and name.endswith(kind.suffix)
-    ]
+    inside = names
+    if scope or kind.suffix:
+        inside = [
+            name[len(scope) :]
+            for name in names
+            if name.startswith(scope) and name.endswith(kind.suffix)
+        ]
     counted = family.count_layers(inside, spelling, limit=len(names))
     n_layer = min(counted, MAX_LAYERS)
     slots = {slot.spell(spelling): slot for slot in family.slots(n_layer, spelling)}

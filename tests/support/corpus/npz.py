@@ -249,7 +249,7 @@ CASES: dict[str, Case] = {
         changed(lambda data: flip(data, 30 + 7 + 120, 0x10), DEFLATED), WTE
     ),
     # Bombs.
-    "bomb that says so": case(file_of(lambda: bomb(256 << 20)), "'wte' is"),
+    "bomb that says so": case(file_of(lambda: bomb(256 << 20)), "bytes of elements in"),
     "bomb that says it is small": case(file_of(lying_bomb), f"{WTE}: "),
     # What is in a member.
     "member that is empty": case(wte(b""), WTE),
