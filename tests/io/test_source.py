@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.descriptors import list_descriptors
 from support.mishaps import ordinary_user
 
 from gpt2_convert.errors import FormatError, SourceNotFoundError, UnreadableError, UsageError
@@ -127,11 +128,11 @@ def test_what_is_no_regular_file_is_refused_at_once_and_not_left_open(
     make: Callable[[Path], None], tmp_path: Path
 ) -> None:
     make(tmp_path / "x")
-    before = os.listdir("/dev/fd")
+    before = list_descriptors()
     with pytest.raises(UnreadableError) as caught:
         SourceFile(tmp_path / "x")
     assert str(caught.value) == f"{tmp_path / 'x'}: not a regular file"
-    assert os.listdir("/dev/fd") == before
+    assert list_descriptors() == before
 
 
 def test_a_missing_file_is_not_found(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import gc
-import os
 import resource
 import signal
 import threading
@@ -12,6 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from support.descriptors import list_descriptors
 from support.threads import ENDS, ended, promptly, threads_of
 
 from gpt2_convert.io.write_behind import DEPTH, WriteBehind
@@ -159,7 +159,7 @@ def test_a_thread_that_cannot_be_started_leaves_no_open_file(
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
     gc.collect()  # what earlier tests have left open
-    before = os.listdir("/dev/fd")
+    before = list_descriptors()
     with pytest.raises(RuntimeError, match="can't start new thread"):
         WriteBehind(tmp_path / "a")
-    assert os.listdir("/dev/fd") == before
+    assert list_descriptors() == before

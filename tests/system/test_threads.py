@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from support.descriptors import list_descriptors
 from support.threads import ENDS, ended, promptly, threads_of
 
 import gpt2_convert
@@ -80,7 +81,7 @@ def test_a_thread_that_cannot_be_started_leaves_nothing(
     folder.mkdir()
     before = set(threading.enumerate())
     gc.collect()  # what earlier tests have left open
-    descriptors = os.listdir("/dev/fd")
+    descriptors = list_descriptors()
 
     def refuse(new: threading.Thread) -> None:
         if new.name.startswith(name):
@@ -92,4 +93,4 @@ def test_a_thread_that_cannot_be_started_leaves_nothing(
         promptly(lambda: job(tiny, folder))
     assert os.listdir(folder) == []
     assert threads_of(before) == []
-    assert os.listdir("/dev/fd") == descriptors
+    assert list_descriptors() == descriptors

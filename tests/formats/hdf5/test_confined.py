@@ -18,6 +18,7 @@ import pytest
 from support.children import needs_proc, told
 from support.console import PATIENCE
 from support.corpus import CASES
+from support.descriptors import list_descriptors
 
 import gpt2_convert
 from gpt2_convert.formats.hdf5.confined import confine
@@ -40,11 +41,11 @@ def children() -> set[str]:
 
 
 def test_what_the_work_yields_arrives_and_nothing_is_left() -> None:
-    before = children(), sorted(os.listdir("/dev/fd"))
+    before = children(), list_descriptors()
     messages = [b"", b"a", bytes(1 << 20), b"", b"\0\n", b"x" * 4095, b"y" * 4097]
     assert list(confine(lambda: messages, "x.h5")) == [each for each in messages if each]
     assert list(confine(list, "x.h5")) == []
-    assert (children(), sorted(os.listdir("/dev/fd"))) == before
+    assert (children(), list_descriptors()) == before
 
 
 def test_what_changes_in_the_child_stays_there() -> None:
@@ -173,7 +174,7 @@ def test_a_process_that_cannot_be_started_is_an_error(
     def refuse() -> int:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    before = sorted(os.listdir("/dev/fd"))
+    before = list_descriptors()
     monkeypatch.setattr(os, call, refuse)
     with pytest.raises(
         gpt2_convert.UnreadableError,
@@ -181,7 +182,7 @@ def test_a_process_that_cannot_be_started_is_an_error(
     ):
         told(lambda: None)
     monkeypatch.undo()
-    assert sorted(os.listdir("/dev/fd")) == before
+    assert list_descriptors() == before
 
 
 def test_the_child_s_end_may_be_told_to_somebody_else() -> None:

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from support.descriptors import list_descriptors
 from support.hdf5_files import LARGE, make, one, random, read_all
 
 import gpt2_convert
@@ -40,7 +41,7 @@ def test_a_file_cut_while_it_is_read_gives_no_zeros(tmp_path: Path) -> None:
 
 def test_closing_ends_reading_and_gives_the_descriptor_back(tmp_path: Path) -> None:
     path = make(tmp_path / "m.h5", one("a", random(LARGE)))
-    before = set(os.listdir("/dev/fd"))
+    before = list_descriptors()
     raw = open_hdf5(path)
     pieces = raw.tensors[0].chunks()
     next(pieces)
@@ -49,17 +50,17 @@ def test_closing_ends_reading_and_gives_the_descriptor_back(tmp_path: Path) -> N
     for read in (pieces, raw.tensors[0].chunks()):
         with pytest.raises(gpt2_convert.UsageError, match="read after the checkpoint was closed"):
             next(read)
-    assert set(os.listdir("/dev/fd")) == before
+    assert list_descriptors() == before
 
 
 def test_without_closing_the_descriptor_goes_with_the_last_reference(tmp_path: Path) -> None:
     path = make(tmp_path / "m.h5", one("a", random(LARGE)))
-    before = set(os.listdir("/dev/fd"))
+    before = list_descriptors()
     tensor = open_hdf5(path).tensors[0]
     assert sum(map(len, tensor.chunks())) == tensor.nbytes
     del tensor
     gc.collect()
-    assert set(os.listdir("/dev/fd")) == before
+    assert list_descriptors() == before
 
 
 @pytest.mark.parametrize("options", [{}, {"chunks": True}], ids=["contiguous", "chunked"])

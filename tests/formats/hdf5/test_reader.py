@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from h5py import h5d, h5p, h5s, h5t
 from support import bundles, contracts, raws
+from support.descriptors import list_descriptors
 from support.hdf5_files import Make, make, one, random, read_all, write_canonical
 
 import gpt2_convert
@@ -459,11 +460,11 @@ def test_a_signature_and_nothing_else_is_refused(tmp_path: Path) -> None:
 
 def test_a_refused_file_is_closed(tmp_path: Path) -> None:
     path = make(tmp_path / "m.h5", soft)
-    before = set(os.listdir("/dev/fd"))
+    before = list_descriptors()
     with pytest.raises(gpt2_convert.UnsupportedError):
         open_hdf5(path)
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(gpt2_convert.FormatError):
         open_hdf5(path)
     gc.collect()
-    assert set(os.listdir("/dev/fd")) == before
+    assert list_descriptors() == before

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from gpt2_convert.formats.opening import open_raw
+
+from ..descriptors import list_descriptors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -93,7 +94,7 @@ def flip_bit(path: Path, bit: int) -> None:
 
 
 def open_descriptors() -> int:
-    return len(os.listdir("/dev/fd"))
+    return len(list_descriptors())
 
 
 def descriptors_before() -> int:
