@@ -132,13 +132,21 @@ class Listing:
             UnsupportedError: there are too many tensors, axes or names.
         """
         self._tensors += 1
-        self._axes += rank
         if self._tensors > MAX_TENSORS:
             self.exceeded = True
             check_count(self._tensors, self._where)
+        self.add_axes(rank)
+        self.add_name(name)
+
+    def add_axes(self, count: int) -> None:
+        """Take in the axes of a tensor, or of the slices that one is made of.
+
+        Raises:
+            UnsupportedError: they are too many.
+        """
+        self._axes += count
         if self._axes > MAX_AXES:
             raise self._refuse(f"{MAX_AXES:,} axes of all tensors together", "a thousand")
-        self.add_name(name)
 
     def add_name(self, name: str | bytes) -> None:
         """Take in a name that stands for no tensor, or for one that is taken in elsewhere.

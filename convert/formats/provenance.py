@@ -44,6 +44,10 @@ MAX_COMMENT: Final = zipfile.ZIP_MAX_COMMENT
 """Bytes of a zip comment."""
 MAX_ATTRIBUTE: Final = 64 << 10
 """Bytes of an attribute: HDF5's own limit for one that is stored with its object."""
+MAX_METADATA: Final = 1 << 20
+"""Bytes of a statement in metadata, which could be as long as a header, and takes twenty times its
+length to parse."""
+_ROOMIER: Final = ", or convert to safetensors, which has room"
 _DAMAGED: Final = "fetch or convert the file again"
 
 
@@ -77,8 +81,14 @@ def state_in_comment(checkpoint: Checkpoint) -> bytes:
 
 
 def state_in_metadata(checkpoint: Checkpoint) -> dict[str, str]:
-    """Return the statement as the metadata of a safetensors file."""
-    return {METADATA_KEY: json.dumps(state(checkpoint), sort_keys=True, separators=(",", ":"))}
+    """Return the statement as the metadata of a safetensors file.
+
+    Raises:
+        UnsupportedError: it is larger than the reader wants it.
+    """
+    text = json.dumps(state(checkpoint), sort_keys=True, separators=(",", ":"))
+    _refuse_large(checkpoint, len(text), MAX_METADATA, "the metadata of a safetensors file")
+    return {METADATA_KEY: text}
 
 
 def state_in_attributes(checkpoint: Checkpoint) -> dict[str, bytes]:
@@ -116,6 +126,9 @@ def read_metadata(metadata: Mapping[str, str], where: str) -> RawConfig | None:
                 reason = f"damaged: the key {METADATA_KEY!r} expected, found {quote(key)}"
                 return RawConfig(where, value.encode(), f"{reason}; {_DAMAGED}")
         return None
+    if len(text) > MAX_METADATA:
+        reason = f"{len(text):,} bytes, where at most {MAX_METADATA:,} make sense"
+        return RawConfig(where, b"", f"{reason}; {_DAMAGED}")
     if (statement := _parse(text)) and HPARAMS in statement:
         return _read(statement, where)
     # What is not as this tool writes it fails where the configuration is parsed.
@@ -195,5 +208,5 @@ def _refuse_large(checkpoint: Checkpoint, nbytes: int, room: int, container: str
     raise UnsupportedError(
         f"{place}: takes {nbytes:,} bytes as JSON, and {container} holds "
         f"{room:,}; its largest field is {quote(largest)} ({lengths.get(largest, 0):,} bytes): "
-        "shorten it, or convert to safetensors, which has room"
+        "shorten it" + ("" if room == MAX_METADATA else _ROOMIER)
     )

@@ -243,10 +243,13 @@ def test_attributes_that_are_no_statement_are_an_error(
     [
         (provenance.state_in_comment, 65_535, "a zip comment"),
         (provenance.state_in_attributes, 65_536, "an HDF5 attribute"),
+        (provenance.state_in_metadata, 1 << 20, "the metadata of a safetensors file"),
     ],
 )
 def test_a_config_is_stated_up_to_the_last_byte_that_there_is_room_for(
-    state: Callable[[Checkpoint], bytes | dict[str, bytes]], room: int, container: str
+    state: Callable[[Checkpoint], bytes | dict[str, bytes] | dict[str, str]],
+    room: int,
+    container: str,
 ) -> None:
     def longest(length: int) -> int:
         stated = state(carrying({"n_embd": 32, "essay": "x" * length}))
@@ -259,3 +262,16 @@ def test_a_config_is_stated_up_to_the_last_byte_that_there_is_room_for(
     message = str(caught.value)
     assert message.startswith(f"x/config.json: takes {room + 1:,} bytes as JSON, and {container} ")
     assert f"its largest field is 'essay' ({spare + 3:,} bytes)" in message
+    assert ("safetensors, which has room" in message) is (room < 1 << 20)
+
+
+def test_metadata_of_megabytes_are_not_parsed() -> None:
+    text = compact(statement("npz", config={"essay": "x" * (1 << 20)}))
+    found = provenance.read_metadata({"gpt2-convert": text}, "x")
+    assert found is not None
+    with pytest.raises(gpt2_convert.FormatError) as caught:
+        found.fields()
+    assert str(caught.value) == (
+        f"x: metadata: {len(text):,} bytes, where at most 1,048,576 make sense; fetch or convert "
+        "the file again"
+    )

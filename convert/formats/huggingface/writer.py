@@ -20,7 +20,7 @@ from ...model.config import state_sizes
 from ...model.schema import load_family
 from ...model.stated import DTYPES, HUGGINGFACE, MODEL_TYPE, TIED
 from ..safetensors.writer import write_tensors
-from ..statements import CONFIG
+from ..statements import CONFIG, MAX_CONFIG_BYTES
 from .folder import MODEL
 
 if TYPE_CHECKING:
@@ -47,12 +47,17 @@ def write(checkpoint: Checkpoint, path: Path, advance: Callable[[int], None]) ->
     ``advance`` is called with the number of tensor bytes after each chunk.
 
     Raises:
-        UnsupportedError: n_head is unknown.
+        UnsupportedError: n_head is unknown, or the configuration is larger than a reader wants it.
         Gpt2ConvertError: a tensor cannot be read.
         OSError: a file cannot be written.
     """
     config = build_config(checkpoint)
     text = json.dumps(config, indent=2, sort_keys=True) + "\n"
+    if len(text) > MAX_CONFIG_BYTES:
+        raise UnsupportedError(
+            f"{checkpoint.raw.where}: its configuration takes {len(text):,} bytes as {CONFIG}, "
+            f"where at most {MAX_CONFIG_BYTES:,} make sense; shorten it"
+        )
     (path / CONFIG).write_text(text, encoding="utf-8")
     write_tensors(rename_tensors(checkpoint), {"format": "pt"}, path / MODEL, advance)
 

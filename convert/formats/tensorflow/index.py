@@ -68,6 +68,7 @@ def read_index(file: SourceFile) -> Index:
         name = key.decode("utf-8", "surrogateescape")
         entry = parse_entry(value, header.num_shards, f"{where}: {quote(name)}")
         listing.add(name, len(entry.shape))
+        listing.add_axes(len(entry.slices) * len(entry.shape))
         parts = find_parts(name, entry, slices, header.num_shards, where)
         variables.append(Variable(name, entry.dtype, entry.shape, parts))
     for key in slices:

@@ -173,6 +173,20 @@ def test_without_a_number_of_heads_there_is_no_config(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["source"]
 
 
+def test_a_config_that_no_reader_would_take_is_not_written(tmp_path: Path) -> None:
+    # With a line for each number, config.json is four times as long.
+    fields = {**raws.CONFIG, "numbers": [1] * 300_000}
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / MODEL).write_bytes(save(raws.huggingface()))
+    (source / "config.json").write_text(json.dumps(fields, separators=(",", ":")))
+    with pytest.raises(
+        gpt2_convert.UnsupportedError, match=r"bytes as config\.json, where at most 1,048,576 make"
+    ):
+        gpt2_convert.convert(source, f"{tmp_path}/hf/")
+    assert os.listdir(tmp_path) == ["source"]
+
+
 def test_an_existing_folder_needs_force(tiny: Path, tmp_path: Path) -> None:
     gpt2_convert.convert(tiny, f"{tmp_path}/hf/")
     before = (tmp_path / "hf" / "model.safetensors").stat().st_ino

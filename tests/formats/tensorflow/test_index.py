@@ -14,6 +14,7 @@ from support.contracts import contents, contents_of
 from support.tf_writers import load, merge, save
 
 from gpt2_convert import FormatError, Gpt2ConvertError, SourceNotFoundError, UnsupportedError
+from gpt2_convert.formats import limits
 from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.formats.tensorflow.entries import parse_entry
 from gpt2_convert.formats.tensorflow.table import read_table
@@ -158,6 +159,21 @@ def test_entries_of_megabytes_are_refused_unparsed(tmp_path: Path, where: str) -
     (tmp_path / "m.index").write_bytes(bundles.encode_table(records, snappy=True))
     with pytest.raises(UnsupportedError, match="more than 5,242,880 bytes of headers"):
         open_raw(tmp_path)
+
+
+def test_the_axes_of_slices_count_as_those_of_tensors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = bundles.Bundle()
+    bundle.add_slices("w", np.zeros((4, 3)), [((row, 1), (0, -1)) for row in range(4)])
+    prefix = bundle.write(tmp_path / "m")
+    for most in (10, 9):
+        monkeypatch.setattr(limits, "MAX_AXES", most)
+        if most == 10:
+            open_raw(prefix).close()
+            continue
+        with pytest.raises(UnsupportedError, match=r"m\.index: more than 9 axes of all tensors"):
+            open_raw(prefix)
 
 
 def test_an_entry_that_is_wrong_is_named(tmp_path: Path) -> None:
