@@ -46,7 +46,10 @@ def find_memory_limit() -> MemoryLimit | None:
 
 
 def may_have_threads() -> bool:
-    """Whether a thread a core can be started, and the memory of this process is not limited."""
+    """Whether memory is not limited, and a thread a core can be started.
+
+    NumPy starts one less; the other is for what a command does beside computing.
+    """
     if find_memory_limit():
         return False
     import os
@@ -55,7 +58,7 @@ def may_have_threads() -> bool:
     enough = threading.Event()
     threads: list[threading.Thread] = []
     try:
-        for _ in range(1, os.cpu_count() or 1):
+        for _ in range(os.cpu_count() or 1):
             thread = threading.Thread(target=enough.wait, daemon=True)
             thread.start()
             threads.append(thread)
