@@ -39,6 +39,8 @@ _SPELLINGS: Final = (
     "openblas_{}_num_threads",
 )
 """The names of OpenBLAS's functions in one build or another."""
+_PATIENCE: Final = 1.0
+"""Seconds after which a thread that has said nothing is looked after."""
 
 
 @contextmanager
@@ -54,8 +56,9 @@ def computing() -> Iterator[None]:
             yield
             return
         try:
-            _State.team, _State.owner = _State.gather(count), threading.get_ident()
-            blas.set(1)
+            with suppress(RuntimeError):  # there may be no threads to be had
+                _State.team, _State.owner = _State.gather(count), threading.get_ident()
+                blas.set(1)
             yield
         except BaseException:
             _State.disband()  # something of it may still be going on
@@ -84,7 +87,7 @@ def share(count: int, work: Callable[[slice], None], least: int = 1) -> None:
 
 
 class _Worker:
-    """A thread that does one thing after the other."""
+    """A thread that does one thing after the other, until one fails."""
 
     def __init__(self) -> None:
         self.error: BaseException | None = None
@@ -93,12 +96,21 @@ class _Worker:
         self._ready, self._done = threading.Lock(), threading.Lock()
         self._ready.acquire()
         self._done.acquire()
-        threading.Thread(target=self._serve, name="gpt2-convert inference", daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, name="gpt2-convert inference")
+        self._thread.daemon = True
+        self._thread.start()
 
     def start(self, task: Task) -> None:
         """Begin with a task, while there is no other."""
         self._task = task
         self._ready.release()
+
+    def wait(self) -> None:
+        """Return when the task is done; ``error`` is what has ended the thread, if it has ended."""
+        while not self._done.acquire(timeout=_PATIENCE):
+            if not self._thread.is_alive():
+                self.error = self.error or RuntimeError("a thread ended before it had begun")
+                return
 
     def end(self) -> None:
         """Let the thread end, after its task if it has one."""
@@ -106,22 +118,20 @@ class _Worker:
         with suppress(RuntimeError):  # it has not even begun with that
             self._ready.release()
 
-    def wait(self) -> None:
-        """Return when the task is done; ``error`` is what it raised."""
-        self._done.acquire()
-
     def _serve(self) -> None:
-        with np.errstate(all="ignore"):  # a matter of each thread
-            while True:
-                self._ready.acquire()
-                if self._ended or self._task is None:
-                    return
-                self.error = None
-                try:
+        try:
+            with np.errstate(all="ignore"):  # a matter of each thread
+                while True:
+                    self._ready.acquire()
+                    if self._ended or self._task is None:
+                        return
                     self._task()
-                except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
-                    self.error = error
-                self._task = None  # it holds arrays
+                    self._task = None  # it holds arrays
+                    self._done.release()
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever waits
+            self.error = error
+        finally:
+            with suppress(RuntimeError):  # nobody has waited for what was done
                 self._done.release()
 
 
@@ -129,9 +139,20 @@ class _Team:
     """Threads that wait for work, one less than parts: whoever asks does one of them."""
 
     def __init__(self, count: int) -> None:
+        """Start the threads.
+
+        Raises:
+            RuntimeError: the system has no more.
+        """
         self.count = count
         self.busy = False
-        self._workers = [_Worker() for _ in range(count - 1)]
+        self._workers: list[_Worker] = []
+        try:
+            for _ in range(count - 1):
+                self._workers.append(_Worker())
+        except BaseException:
+            self.disband()
+            raise
 
     def run(self, work: Callable[[slice], None], parts: list[slice]) -> None:
         """Call ``work`` with each part, and return when all are done.

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from support import oracle
 from support.models import make_model
+from support.threads import ENDS, ended, promptly
 
 from gpt2_convert.inference import threads
 from gpt2_convert.inference.threads import computing, share
@@ -134,6 +135,61 @@ def test_the_error_of_a_part_comes_when_all_have_ended(failing: int, blas: Blas)
     assert sorted(ended) == sorted({0, 3, 6} - {failing})
     with computing():
         assert len(shared(9)) == 3
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("line", range(2, 16))
+def test_whatever_ends_a_thread_wherever_it_is_reaches_the_caller(
+    end: str, line: int, blas: Blas
+) -> None:
+    def compute() -> None:
+        with computing():
+            for _ in range(9):
+                share(9, lambda part: None)
+
+    error = ENDS[end]()
+    with ended(NAME, line, error) as ending, pytest.raises(BaseException) as caught:  # noqa: PT011
+        promptly(compute)
+    assert ending.place is not None
+    assert caught.value is error
+    for thread in ours():
+        thread.join(5)
+    assert ours() == []
+    assert blas.count == 3
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_ends_before_it_can_say_so_is_noticed(blas: Blas) -> None:
+    def compute() -> None:
+        with computing():
+            share(9, lambda part: None)
+
+    with (
+        ended(NAME, 1, MemoryError()),
+        pytest.raises(RuntimeError, match="a thread ended before it had begun"),
+    ):
+        promptly(compute)
+    with computing():
+        assert len(shared(9)) == 3
+
+
+def test_where_no_thread_can_be_started_there_is_one_part(
+    blas: Blas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def refuse(new: threading.Thread) -> None:
+        if ours():  # the second one
+            raise RuntimeError("can't start new thread")
+        start(new)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with computing():
+        assert list(shared(9)) == [(0, 9)]
+    for thread in ours():
+        thread.join(5)
+    assert ours() == []
+    monkeypatch.undo()
 
 
 def test_an_interruption_ends_the_threads_and_the_next_computation_has_others(blas: Blas) -> None:
