@@ -18,7 +18,7 @@ check: lint types $(VENV)/installed-check  ## Lint, types and the quick tests: t
 	$(BIN)/python -m pytest -n auto -m 'not interop and not slow and not tensorflow' $(PYTEST)
 
 test: $(VENV)/installed-tests  ## Run all tests; sets up TensorFlow, too
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(PYTEST)
 
 interop: $(VENV)/installed-interop  ## Load what tf2hf writes in transformers, on torch
 	$(BIN)/python -m pytest -m interop $(PYTEST)

@@ -42,9 +42,9 @@ MAX_LOOKUPS: Final = 1_000
 of a model has some tens."""
 MAX_MEASURED: Final = 10_000
 """Tensors of which statistics are computed: a tenth of a millisecond each, however small it is."""
-MAX_EXPANSION: Final = 32
-"""Bytes of elements for a compressed one. Weights gain less than 2, those of a pruned or quantised
-network 10; an archive of zeros 1000."""
+MAX_EXPANSION: Final = 100
+"""Bytes of elements for a compressed one. Weights gain less than 2, those of a pruned and quantised
+network 50; an archive of zeros 1000."""
 FREE_EXPANSION: Final = 64 << 20
 """Bytes of elements up to which it does not matter how well they are compressed."""
 

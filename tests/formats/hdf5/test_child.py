@@ -163,7 +163,7 @@ def test_the_child_has_no_file_but_those_that_it_needs(tmp_path: Path) -> None:
     with open(tmp_path / "kept", "wb") as kept, open(tmp_path / "other", "wb"):
 
         def find() -> list[str]:
-            links = [os.readlink(f"/proc/self/fd/{name}") for name in range(64) if is_open(name)]
+            links = [os.readlink(f"/proc/self/fd/{name}") for name in range(4096) if is_open(name)]
             return sorted({os.path.basename(link.partition(":")[0]) for link in links})
 
         [found] = confine(lambda: [json.dumps(find()).encode()], "x.h5", (kept.fileno(),))
