@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 from support import bundles, mirrors
 from support.forked import forking
 from support.web import serving
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from support.web import Server
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 # A shell without job control starts what it puts in the background with these ignored, and the
 # programs that the tests interrupt would inherit that.
