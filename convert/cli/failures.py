@@ -91,7 +91,8 @@ def _describe_lack_of_memory() -> str:
     limit = find_memory_limit()
     if limit is None:
         return "not enough memory: about 100 MB have to be free; end other programs"
+    nbytes, what, command = limit
     return (
-        f"not enough memory: {limit.nbytes:,} bytes of {limit.what} are allowed; raise the limit "
-        f"({limit.option}), of which a safetensors target takes its whole size"
+        f"not enough memory: {nbytes:,} bytes of {what} are allowed; raise the limit "
+        f"({command}), of which a safetensors target takes its whole size"
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from .exit_codes import COULD_NOT
 
@@ -18,22 +18,18 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
 
-class Words(NamedTuple):
-    """An error as its document has it: plain ASCII, without quotes."""
-
-    kind: str
-    message: str
-
-
-NO_MEMORY: Final = Words(
+NO_MEMORY: Final = (
     "MemoryError",
     "not enough memory even to say what for; free some, or allow more (ulimit -v 262144)",
 )
-ENDED: Final = Words(
+ENDED: Final = (
     "InternalError",
-    "a library has ended the program, perhaps for lack of memory; "
-    "free some, or report it with what the library has printed",
+    (
+        "a library has ended the program, perhaps for lack of memory; "
+        "free some, or report it with what the library has printed"
+    ),
 )
+"""Errors as their documents have them, plain ASCII without quotes: the type, the message."""
 _DOCUMENT: Final = """\
 {
   "kind": "error",
@@ -78,13 +74,13 @@ def release_memory(error: BaseException) -> None:
         error.__traceback__ = error.__context__ = error.__cause__ = None
 
 
-def say_last_words(words: Words) -> int:
+def say_last_words(words: tuple[str, str]) -> int:
     """Write the line of an error and the document that is owed, and return the exit code."""
     with suppress(OSError):  # then nobody can be told
         if _owes_document:
             os.write(1, (_DOCUMENT % words).encode("ascii"))
     with suppress(OSError):
-        os.write(2, f"gpt2-convert: {words.message}\n".encode("ascii"))
+        os.write(2, f"gpt2-convert: {words[1]}\n".encode("ascii"))
     return COULD_NOT
 
 

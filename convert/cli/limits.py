@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing import Final
@@ -20,17 +20,10 @@ _KIB: Final = 1024
 """The unit of ulimit."""
 
 
-class MemoryLimit(NamedTuple):
-    """Bytes that this process may have, of what, and the shell's option that limits them."""
-
-    nbytes: int
-    what: str
-    option: str
-
-
-def find_memory_limit() -> MemoryLimit | None:
+def find_memory_limit() -> tuple[int, str, str] | None:
     """Return the tightest limit of this process's memory; None where there is none.
 
+    That is how many bytes it may have, of what, and the command of a shell that says so.
     Other systems than Linux have the names of these limits, and do not keep them.
     """
     if sys.platform != "linux":
@@ -38,10 +31,10 @@ def find_memory_limit() -> MemoryLimit | None:
     import resource
 
     limits = (
-        MemoryLimit(resource.getrlimit(resource.RLIMIT_AS)[0], "address space", "ulimit -v"),
-        MemoryLimit(resource.getrlimit(resource.RLIMIT_DATA)[0], "data", "ulimit -d"),
+        (resource.getrlimit(resource.RLIMIT_AS)[0], "address space", "ulimit -v"),
+        (resource.getrlimit(resource.RLIMIT_DATA)[0], "data", "ulimit -d"),
     )
-    found = [limit for limit in limits if limit.nbytes != resource.RLIM_INFINITY]
+    found = [limit for limit in limits if limit[0] != resource.RLIM_INFINITY]
     return min(found, default=None)
 
 
@@ -74,9 +67,12 @@ def may_have_threads() -> bool:
 def describe_lack() -> str | None:
     """Return what speaks against starting at all; None where nothing does."""
     limit = find_memory_limit()
-    if limit is None or limit.nbytes >= FLOOR:
+    if limit is None:
+        return None
+    nbytes, what, command = limit
+    if nbytes >= FLOOR:
         return None
     return (
-        f"{limit.nbytes:,} bytes of {limit.what} are allowed, and {FLOOR:,} are needed; "
-        f"raise the limit ({limit.option} {FLOOR // _KIB})"
+        f"{nbytes:,} bytes of {what} are allowed, and {FLOOR:,} are needed; "
+        f"raise the limit ({command} {FLOOR // _KIB})"
     )

@@ -73,7 +73,7 @@ def test_last_words_are_the_same_kind_of_document(capfd: pytest.CaptureFixture[s
     last_words.take_charge(True)
     print_error_document(*last_words.NO_MEMORY)
     assert capfd.readouterr().out == last.out
-    assert last.err == f"gpt2-convert: {last_words.NO_MEMORY.message}\n"
+    assert last.err == f"gpt2-convert: {last_words.NO_MEMORY[1]}\n"
 
 
 def test_a_document_is_written_piece_by_piece_and_is_what_python_would_write(

@@ -14,7 +14,6 @@ import gpt2_convert
 from ...errors import Advice
 from ...inference.continuation import Continuation, EndedBy
 from ...reports.generation import GenerationReport
-from ..documents import print_document
 from ..exit_codes import EQUAL
 from ..options import SOURCE_HELP, common_options, heads_option, path_argument
 from ..printer import spell_flag
@@ -104,6 +103,8 @@ def generate(
         notes=loaded.notes,
     )
     if as_json:
+        from ..documents import print_document
+
         return print_document(report.as_json(spell_flag), code)
     if not quiet and report.ended_by is not None:
         _tell(report, loaded.config.n_ctx)
