@@ -6,7 +6,7 @@ TOOL   := PYTHONPATH=tests $(BIN)/python -m tools
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test interop fuzz lint types format wheel sdist bench bench-pairs bench-run bench-robustness clean workflows
+.PHONY: help demo check test interop fuzz lint types format wheel sdist bench bench-pairs bench-run bench-bombs bench-robustness clean workflows
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ bench-pairs: $(VENV)/installed-tests  ## Measure the memory of every conversion 
 
 bench-run: $(VENV)/installed-interop  ## Measure running a model against torch
 	$(TOOL).bench_run $(SIZES)
+
+bench-bombs: $(VENV)/installed-tests  ## Measure small files that cost much (BOMB=npz)
+	$(TOOL).bombs $(BOMB)
 
 bench-robustness: $(VENV)/installed-tests  ## Compare what malformed files do to readers
 	$(TOOL).robustness

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.bombs import BOMBS, LISTINGS
+from support.bombs.commands import COMMANDS, MOST_MEMORY, SECONDS, spell
 from support.console import SCRIPT
 from support.measure import measure
 
@@ -17,28 +18,16 @@ if TYPE_CHECKING:
     from support.bombs import Bomb
     from support.forked import Program
 
-SECONDS = 10
-"""Of the processor, five times what any of them takes where nothing else runs."""
-MOST_MEMORY = 300_000_000
+PATIENCE = 5 * SECONDS
+"""Seconds of the processor, which takes longer for everything where others work, too."""
 OF_LIBRARIES = 30_000_000
 """Bytes of their code, which a forked run shares with its parent."""
 BOUNDED = f"""
 import resource
-resource.setrlimit(resource.RLIMIT_CPU, ({SECONDS}, {SECONDS + 1}))
+resource.setrlimit(resource.RLIMIT_CPU, ({PATIENCE}, {PATIENCE + 1}))
 import gpt2_convert.cli
 gpt2_convert.cli.main()
 """
-COMMANDS = {
-    "inspect": ("inspect", "SOURCE"),
-    "json": ("inspect", "--json", "SOURCE"),
-    "stats": ("inspect", "--stats", "SOURCE"),
-    "digest": ("digest", "SOURCE"),
-    "verify": ("verify", "SOURCE", "TARGET"),
-    "npz": ("convert", "SOURCE", "OUT/x.npz"),
-    "safetensors": ("convert", "SOURCE", "OUT/x.safetensors"),
-    "hdf5": ("convert", "SOURCE", "OUT/x.h5"),
-    "hf": ("convert", "SOURCE", "OUT/x", "--to", "hf"),
-}
 REPORTED = {
     "npz: 4,900 axes": "inspect",
     "safetensors: 200 links to 4 MB of metadata": "inspect",
@@ -48,13 +37,6 @@ REPORTED = {
     "beside: a pair that begins alike": "verify",
 }
 """Those that once took minutes, or most of the memory, and the command that they did it to."""
-
-
-def spell(bomb: Bomb, command: str, made: Path, out: Path) -> list[str]:
-    """Return the arguments of a command."""
-    target = bomb.source if bomb.target is None else bomb.target
-    words = {"SOURCE": str(made / bomb.source), "TARGET": str(made / target)}
-    return [words.get(each, each.replace("OUT", str(out))) for each in COMMANDS[command]]
 
 
 def check(bomb: Bomb, command: str, code: int, out: str, err: str) -> None:
@@ -94,7 +76,7 @@ def test_so_it_is_of_an_installed_program(name: str, tmp_path: Path) -> None:
     made = tmp_path / "made"
     made.mkdir()
     bomb.write(made)
-    bounded = f'ulimit -t {SECONDS}; exec "$@"'
+    bounded = f'ulimit -t {PATIENCE}; exec "$@"'
     arguments = spell(bomb, command, made, tmp_path)
     done = measure(["sh", "-c", bounded, "sh", SCRIPT, *arguments], tmp_path)
     check(bomb, command, done.code, done.stdout, done.stderr)
