@@ -5,7 +5,7 @@ both than the bytes show: a compressed TensorFlow index of 60 KB can name 50,000
 share their start take no room at all, and a folder can hold one file under hundreds of names. The
 figures leave room for several times what was ever trained as a GPT-2, with all that its optimizer
 and its trainer keep beside it; within them any file is opened, or refused, in less than two seconds
-and 300 MB.
+and 300 MB. Elements take the time of their bytes, of which compressed ones have a limit, too.
 """
 
 from __future__ import annotations
@@ -20,18 +20,17 @@ if TYPE_CHECKING:
 
     from ..io.source import SourceFile
 
-MAX_TENSORS: Final = 40_000
-"""What fits into the longest header of a safetensors file. The largest GPT-2 has 580 tensors, and
-three times as many with its optimizer's."""
+MAX_TENSORS: Final = 20_000
+"""The largest GPT-2 has 580 tensors, and three times as many with its optimizer's."""
 MAX_RANK: Final = 32
 """The axes that every NumPy can handle. A GPT-2's tensors have three or less, its masks four."""
 MAX_AXES: Final = 4 * MAX_TENSORS
 """Axes of all tensors together."""
 MAX_NAMES: Final = 4 << 20
-"""Characters of all names together: 100 for each of as many tensors as there may be. OpenAI's have
+"""Characters of all names together: 200 for each of as many tensors as there may be. OpenAI's have
 20, and those of an object graph 110."""
 MAX_HEADERS: Final = 5 << 20
-"""Bytes of the headers or entries that describe the tensors: 130 for each of as many as there may
+"""Bytes of the headers or entries that describe the tensors: 260 for each of as many as there may
 be. NumPy writes 118, safetensors 80 and TensorFlow 30."""
 MAX_SHARDS: Final = 10_000
 """Files of weights, each of which stays open. The largest models that there are have hundreds."""
@@ -40,7 +39,7 @@ MAX_ENTRIES: Final = 100_000
 MAX_LOOKUPS: Final = 1_000
 """Files of a folder that are opened to see what they are, where their names do not tell. The folder
 of a model has some tens."""
-MAX_MEASURED: Final = 10_000
+MAX_MEASURED: Final = 5_000
 """Tensors of which statistics are computed: a tenth of a millisecond each, however small it is."""
 MAX_EXPANSION: Final = 100
 """Bytes of elements for a compressed one. Weights gain less than 2, those of a pruned and quantised

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from ..tensors.tensor import LazyTensor
     from .family import Family, Slot
 
-MAX_LAYERS: Final = 256
-"""Five times the layers of the largest GPT-2: a bound for what a file can have expanded. A layer of
-one number costs as much time as any other."""
+MAX_LAYERS: Final = 128
+"""More than twice the layers of the largest GPT-2: a bound for what a file can have expanded. A
+layer of one number costs as much time as any other."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,15 +54,15 @@ def test_canonical_order_is_embeddings_then_numeric_blocks_then_ln_f() -> None:
     assert list(raws.canonical()) == [slot.spell("name") for slot in load_family().slots(3, "tf")]
 
 
-@pytest.mark.parametrize(("n_layer", "fine"), [(96, True), (256, True), (257, False)])
-def test_a_model_has_no_more_layers_than_five_of_the_largest(n_layer: int, fine: bool) -> None:
+@pytest.mark.parametrize(("n_layer", "fine"), [(96, True), (128, True), (129, False)])
+def test_a_model_has_at_most_some_times_the_layers_of_the_largest(n_layer: int, fine: bool) -> None:
     sizes = {"n_vocab": 2, "n_ctx": 2, "n_embd": 1, "n_head": 1, "n_layer": n_layer}
     raw = raws.raw(bundles.gpt2_arrays(sizes), sizes)
     if fine:
         assert adopt(raw).hparams.n_layer == n_layer
         return
     with pytest.raises(
-        UnsupportedError, match=r"^memory: more than 256 layers, where the largest GPT-2 has 48$"
+        UnsupportedError, match=r"^memory: more than 128 layers, where the largest GPT-2 has 48$"
     ):
         adopt(raw)
 

@@ -11,6 +11,9 @@ work. Whatever else ends the child, be it with exit code 0, by a library's own `
 has begun, is an error here, and so is a child that there cannot be.
 
 The child costs some milliseconds. Its memory is that of this process, shared until either writes.
+Its limits hold before the library sees a file, though not before it is loaded: here it is loaded
+once, while each child would take 60 ms for it, and a child that was forked while another thread of
+the caller imports it would wait for that thread's lock for ever.
 """
 
 from __future__ import annotations

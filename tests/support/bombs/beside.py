@@ -70,7 +70,7 @@ def save(path: Path, arrays: Mapping[str, Array], sizes: Mapping[str, int]) -> N
 
 def write_pair(folder: Path) -> None:
     """Write two models of 53 MB whose tensors all begin with the same 4 KB, and differ after it."""
-    sizes = {"n_vocab": 4, "n_ctx": 4, "n_embd": 48, "n_head": 1, "n_layer": 256}
+    sizes = {"n_vocab": 4, "n_ctx": 4, "n_embd": 68, "n_head": 1, "n_layer": 128}
     for seed, name in enumerate(("a.safetensors", "b.safetensors")):
         arrays = raws.canonical(sizes, seed)
         for array in arrays.values():
@@ -79,10 +79,10 @@ def write_pair(folder: Path) -> None:
 
 
 def write_extras(folder: Path) -> None:
-    """Write two sound models, of which one has 39,000 tensors more."""
+    """Write two sound models, of which one has 19,000 tensors more."""
     arrays = raws.canonical()
     save(folder / "a.safetensors", arrays, bundles.TINY)
-    more = {f"more{number}": np.zeros(0, np.float32) for number in range(39_000)}
+    more = {f"more{number}": np.zeros(0, np.float32) for number in range(19_000)}
     save(folder / "b.safetensors", {**arrays, **more}, bundles.TINY)
 
 

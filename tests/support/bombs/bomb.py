@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     """Fills an empty folder with the files of a bomb."""
 
 NO_MODEL = "not a GPT-2 checkpoint"
-TOO_MANY = "statistics of at most 10,000 are"
+TOO_MANY = "statistics of at most 5,000 are"
 """Why a list has no statistics."""
 LISTINGS = ("inspect", "json", "stats")
 

@@ -164,14 +164,14 @@ BOMBS = {
         bundle(names(1_200, b"\1" * 50_000 + b"%05d")), "m", "more than 4,194,304 bytes of keys"
     ),
     "names of 4 MB to be escaped": Bomb(
-        bundle(names(39_000, b"\1" * 95 + b"%05d")), "m", NO_MODEL, listed=True, stats=TOO_MANY
+        bundle(names(19_000, b"\1" * 95 + b"%05d")), "m", NO_MODEL, listed=True, stats=TOO_MANY
     ),
-    "40,000 names": Bomb(bundle(names(39_990)), "m", NO_MODEL, listed=True, stats=TOO_MANY),
-    "60,000 names": Bomb(bundle(names(60_000)), "m", "more than 40,000 tensors"),
-    "40,000 models": Bomb(
-        bundle(names(39_990, b"s%05d/model/wte")),
+    "20,000 names": Bomb(bundle(names(19_990)), "m", NO_MODEL, listed=True, stats=TOO_MANY),
+    "30,000 names": Bomb(bundle(names(30_000)), "m", "more than 20,000 tensors"),
+    "20,000 models": Bomb(
+        bundle(names(19_990, b"s%05d/model/wte")),
         "m",
-        "holds 39,990 models",
+        "holds 19,990 models",
         listed=True,
         stats=TOO_MANY,
     ),
@@ -179,9 +179,9 @@ BOMBS = {
         bundle(names(4_000, value=Entry(1, (0,) * 254, 0, b"").encode())), "m", "more than 32 axes"
     ),
     "32 axes each": Bomb(
-        bundle(names(30_000, value=Entry(1, (0,) * 32, 0, b"").encode())),
+        bundle(names(15_000, value=Entry(1, (0,) * 32, 0, b"").encode())),
         "m",
-        "more than 160,000 axes|bytes of headers",
+        "more than 80,000 axes|bytes of headers",
     ),
     "fields of an entry": Bomb(bundle(one(EMPTY + FIELDS)), "m", NO_MODEL, listed=True),
     "fields of an axis": Bomb(
@@ -198,14 +198,14 @@ BOMBS = {
         "m",
         "refuses more than 1,000 versions",
     ),
-    "39,000 slices": Bomb(
-        bundle(lambda: slices(39_000, 1), bytes(4 * 39_000)), "m", NO_MODEL, listed=True
+    "19,000 slices": Bomb(
+        bundle(lambda: slices(19_000, 1), bytes(4 * 19_000)), "m", NO_MODEL, listed=True
     ),
-    "39,000 slices of eight axes": Bomb(
-        bundle(lambda: slices(39_000, 8), bytes(4 * 39_000)), "m", "more than 160,000 axes"
+    "19,000 slices of eight axes": Bomb(
+        bundle(lambda: slices(19_000, 8), bytes(4 * 19_000)), "m", "more than 80,000 axes"
     ),
-    "20,000 columns": Bomb(
-        bundle(lambda: columns(500, 20_000), bytes(40_000_000)),
+    "19,000 columns": Bomb(
+        bundle(lambda: columns(500, 19_000), bytes(38_000_000)),
         "m",
         NO_MODEL,
         listed=True,
@@ -241,13 +241,13 @@ BOMBS = {
     "100 names of a folder of it": Bomb(write_nested_folders, "", "no checkpoint in this folder"),
     "a block 20,000 times": Bomb(write_block_often, "x", "lies within the one before"),
     "38,000 lines of a checkpoint file": Bomb(write_pages),
-    "a model of 256 layers": Bomb(lambda folder: write_model(folder, 256), "m"),
-    "a model of 1,024 layers": Bomb(
-        lambda folder: write_model(folder, 1_024),
+    "a model of 128 layers": Bomb(lambda folder: write_model(folder, 128), "m"),
+    "a model of 512 layers": Bomb(
+        lambda folder: write_model(folder, 512),
         "m",
-        "more than 256 layers",
+        "more than 128 layers",
         listed=True,
         stats=TOO_MANY,
     ),
-    "a model with slots": Bomb(lambda folder: write_model(folder, 220, SLOTS), "m"),
+    "a model with slots": Bomb(lambda folder: write_model(folder, 110, SLOTS), "m"),
 }
