@@ -107,9 +107,7 @@ def open_shards(
     Raises:
         UnsupportedError: they list more together than any model has.
     """
-    named: dict[str, set[str]] = {shard: set() for shard in weight_map.values()}
-    for name, shard_name in weight_map.items():
-        named[shard_name].add(name)
+    named = group_names(weight_map)
     shards: list[Shard] = []
     faults: list[Gpt2ConvertError] = []
     listing = Listing(str(path))
@@ -121,38 +119,49 @@ def open_shards(
             listing.add_shard(file)
             header = read_header(file, listing)
         except SourceNotFoundError:
-            faults.append(
-                SourceNotFoundError(
-                    f"{shard_path}: missing: the index has {_count(len(named[shard_name]))} in it; "
-                    "put it beside the index"
-                )
-            )
+            faults.append(describe_missing(shard_path, len(named[shard_name])))
         except Gpt2ConvertError as error:
             if listing.exceeded:
                 raise
             faults.append(error)
         else:
-            faults += _compare(path, shard_name, named[shard_name], header)
+            stored = {entry.name for entry in header.entries}
+            faults += [header.fault] if header.fault else []
+            faults += compare_names(path, shard_path, named[shard_name], stored)
         shards.append(Shard(shard_path, file, header))
     return shards, faults
 
 
-def _compare(index: Path, shard_name: str, named: set[str], header: Header) -> list[FormatError]:
+def group_names(weight_map: dict[str, str]) -> dict[str, set[str]]:
+    """Return the names of the tensors that the index has in each shard."""
+    named: dict[str, set[str]] = {shard: set() for shard in weight_map.values()}
+    for name, shard_name in weight_map.items():
+        named[shard_name].add(name)
+    return named
+
+
+def describe_missing(shard: Path, tensors: int) -> SourceNotFoundError:
+    """Return the error of a shard that is not there."""
+    count = "1 tensor" if tensors == 1 else f"{tensors:,} tensors"
+    return SourceNotFoundError(
+        f"{shard}: missing: the index has {count} in it; put it beside the index"
+    )
+
+
+def compare_names(index: Path, shard: Path, named: set[str], stored: set[str]) -> list[FormatError]:
     """Return what the index says of a shard and the shard does not, and the reverse."""
-    faults: list[FormatError] = [header.fault] if header.fault else []
-    stored = {entry.name for entry in header.entries}
-    place = f"{index.with_name(shard_name)}"
+    faults: list[FormatError] = []
     if absent := sorted(named - stored):
         faults.append(
             FormatError(
-                f"{place}: has no {describe(absent[0])}, which {index.name} puts there"
+                f"{shard}: has no {describe(absent[0])}, which {index.name} puts there"
                 f"{_more(absent)}; fetch both again"
             )
         )
     if stray := sorted(stored - named):
         faults.append(
             FormatError(
-                f"{place}: has {describe(stray[0])}, which {index.name} does not put there"
+                f"{shard}: has {describe(stray[0])}, which {index.name} does not put there"
                 f"{_more(stray)}; fetch both again"
             )
         )
@@ -161,7 +170,3 @@ def _compare(index: Path, shard_name: str, named: set[str], header: Header) -> l
 
 def _more(names: list[str]) -> str:
     return f" (and {len(names) - 1:,} more)" if len(names) > 1 else ""
-
-
-def _count(tensors: int) -> str:
-    return "1 tensor" if tensors == 1 else f"{tensors:,} tensors"
