@@ -24,6 +24,7 @@ SOURCE may be
   its 'checkpoint' file                   models/124M/checkpoint
   a Hugging Face model folder             gpt2/
   a safetensors file or a shards' index   model.safetensors.index.json
+  a PyTorch file or a shards' index       pytorch_model.bin
   a NumPy archive                         out.npz
   an HDF5 file                            out.h5
 """

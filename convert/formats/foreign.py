@@ -18,16 +18,19 @@ if TYPE_CHECKING:
     from ..io.source import SourceFile
 
 _HEAD: Final = 64
+_TAR_HEADER: Final = 512
+_TAR_MAGIC: Final = 257
+"""Where in it the magic is."""
 _AS_SAFETENSORS: Final = (
     "where you trust it, load it with the program it belongs to and save it as safetensors"
 )
 PICKLE: Final = (
-    "a pickle, which can run any program when it is loaded; it is never read here: "
-    f"{_AS_SAFETENSORS}"
+    "a pickle that torch.save did not write; loading it can run any program, so it is not read "
+    f"here: {_AS_SAFETENSORS}"
 )
-TORCH_ZIP: Final = (
-    "a PyTorch file (a zip file around a pickle), which can run any program when it is loaded; it "
-    f"is never read here: {_AS_SAFETENSORS}, as save_pretrained() of transformers does"
+TORCH_TAR: Final = (
+    "a PyTorch file of torch before 0.1.10 (a tar file), which is older than any GPT-2 and not "
+    "read here"
 )
 ADAPTER: Final = (
     "a PEFT/LoRA adapter, which holds differences to a model and not the model; merge it into its "
@@ -74,8 +77,6 @@ _ANSWERS: Final = (
 _FOLDERS: Final[dict[str, tuple[type[Gpt2ConvertError], str]]] = {
     "adapter_config.json": (UnsupportedError, ADAPTER),
     "adapter_model.bin": (UnsupportedError, ADAPTER),
-    "pytorch_model.bin": (UnsupportedError, TORCH_ZIP),
-    "pytorch_model.bin.index.json": (UnsupportedError, TORCH_ZIP),
     "flax_model.msgpack": (UnsupportedError, _MSGPACK),
     "checkpoint": (
         SourceNotFoundError,
@@ -100,8 +101,8 @@ def explain_file(file: SourceFile) -> Gpt2ConvertError | None:
     for magic, (error, what) in _MAGICS.items():
         if head.lstrip().startswith(magic):
             return error(f"{file.path}: {what}")
-    if _is_torch_zip(head):
-        return UnsupportedError(f"{file.path}: {TORCH_ZIP}")
+    if _is_torch_tar(file, head):
+        return UnsupportedError(f"{file.path}: {TORCH_TAR}")
     if _is_pickle(head):
         return UnsupportedError(f"{file.path}: {PICKLE}")
     if _is_msgpack(head):
@@ -151,10 +152,11 @@ def explain_folder(path: Path) -> Gpt2ConvertError | None:
     return None
 
 
-def _is_torch_zip(head: bytes) -> bool:
-    """Whether it is a zip file whose first member is ``<name>/data.pkl``, as torch.save writes."""
-    size = int.from_bytes(head[26:28], "little")
-    return head.startswith(b"PK\x03\x04") and head[30 : 30 + size].endswith(b"/data.pkl")
+def _is_torch_tar(file: SourceFile, head: bytes) -> bool:
+    """Whether it is a tar file whose first member is the one that torch wrote first."""
+    if not head.startswith(b"sys_info\0") or file.size < _TAR_HEADER:
+        return False
+    return file.read(0, _TAR_HEADER, "the magic")[_TAR_MAGIC:].startswith(b"ustar")
 
 
 def _is_pickle(head: bytes) -> bool:

@@ -13,6 +13,7 @@ from .engines import TENSORFLOW, Engine
 from .hdf5 import signature as hdf5
 from .huggingface import reader as huggingface
 from .npz import reader as npz
+from .pytorch import signature as pytorch
 from .safetensors import reader as safetensors
 from .tensorflow import reader as tensorflow
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from ..checkpoint.raw import RawCheckpoint
 
-SourceFormat: TypeAlias = Literal["npz", "tensorflow", "safetensors", "hdf5"]
+SourceFormat: TypeAlias = Literal["npz", "tensorflow", "safetensors", "pytorch", "hdf5"]
 """The keys of READERS."""
 
 
@@ -58,6 +59,13 @@ def _reopen_hdf5(path: Path, step: int | None) -> RawCheckpoint:
     return open_written(path, step)
 
 
+def _open_pytorch(path: Path, step: int | None) -> RawCheckpoint:
+    """Open a PyTorch file; imported late as above."""
+    from .pytorch.sharded import open_pytorch
+
+    return open_pytorch(path, step)
+
+
 def _require_tensorflow() -> None:
     """Make sure that TensorFlow is there; imported late as above."""
     from .tensorflow.engine.reader import require
@@ -88,6 +96,7 @@ READERS: Final[dict[str, Reader]] = {
         huggingface.open_model,
         reopen=huggingface.open_written,
     ),
+    pytorch.NAME: Reader("PyTorch file", False, pytorch.recognises, _open_pytorch),
     # The last: its signature may stand at many places, also by chance in another container.
     hdf5.NAME: Reader("HDF5 file (.h5)", False, hdf5.recognises, _open_hdf5, reopen=_reopen_hdf5),
 }

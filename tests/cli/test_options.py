@@ -85,8 +85,8 @@ def test_every_option_is_explained_and_the_help_fits_its_lines(
 
 def test_the_help_shows_what_a_source_may_be() -> None:
     # The titles and ends of names, of every container that can be read.
-    for words in ("TensorFlow", "Hugging Face", "safetensors", "NumPy", "HDF5"):
+    for words in ("TensorFlow", "Hugging Face", "safetensors", "PyTorch", "NumPy", "HDF5"):
         assert words in SOURCE_HELP
         assert words in EITHER_HELP
-    assert READERS.keys() == {"tensorflow", "safetensors", "npz", "hdf5"}
+    assert READERS.keys() == {"tensorflow", "safetensors", "pytorch", "npz", "hdf5"}
     assert "SOURCE and TARGET may be" in EITHER_HELP

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import struct
-import zipfile
+import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def torch_zip() -> bytes:
-    """A zip file laid out as torch.save lays it out."""
+def torch_tar() -> bytes:
+    """A tar file that begins as those of torch 0.1.9 do."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("pytorch_model/data.pkl", pickle.dumps({}, protocol=2))
-        archive.writestr("pytorch_model/byteorder", b"little")
-        archive.writestr("pytorch_model/data/0", bytes(8))
+    with tarfile.open(fileobj=buffer, mode="w:", format=tarfile.PAX_FORMAT) as archive:
+        for name in ("sys_info", "pickle", "tensors", "storages"):
+            data = pickle.dumps({}, 2)
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
     return buffer.getvalue()
 
 
@@ -40,7 +42,7 @@ STRANGERS: dict[str, tuple[bytes, type[Exception], str]] = {
     "zeros": (bytes(1000), gpt2_convert.FormatError, "interrupted download"),
     "pickle 2": (pickle.dumps({"a": 1}, 2), gpt2_convert.UnsupportedError, "a pickle"),
     "pickle 5": (pickle.dumps({"a": 1}, 5), gpt2_convert.UnsupportedError, "a pickle"),
-    "torch": (torch_zip(), gpt2_convert.UnsupportedError, "a PyTorch file"),
+    "torch": (torch_tar(), gpt2_convert.UnsupportedError, "of torch before 0.1.10"),
     "flax": (b"\x81\xabtransformer\x84\xa1h", gpt2_convert.UnsupportedError, "msgpack"),
     "gguf": (b"GGUF" + struct.pack("<IQQ", 3, 0, 0), gpt2_convert.UnsupportedError, "GGUF"),
     "empty": (b"", gpt2_convert.FormatError, "an empty file"),
@@ -71,8 +73,14 @@ def test_a_stranger_is_named_with_what_to_do(what: str, name: str, tmp_path: Pat
     assert str(caught.value).startswith(f"{path}: ")
 
 
-@pytest.mark.parametrize("what", [what for what in STRANGERS if what != "torch"])
-@pytest.mark.parametrize("name", ["model.safetensors", "model.safetensors.index.json"])
+@pytest.mark.parametrize("what", STRANGERS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+        "pytorch_model.bin.index.json",
+    ],
+)  # fmt: skip
 def test_a_stranger_in_a_model_folder_is_named(what: str, name: str, tmp_path: Path) -> None:
     content, kind, words = STRANGERS[what]
     (tmp_path / name).write_bytes(content)
@@ -85,8 +93,6 @@ def test_a_stranger_in_a_model_folder_is_named(what: str, name: str, tmp_path: P
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (["pytorch_model.bin"], "pytorch_model.bin: a PyTorch file"),
-        (["pytorch_model.bin.index.json"], "pytorch_model.bin.index.json: a PyTorch file"),
         (["adapter_config.json", "adapter_model.bin"], "merge_and_unload"),
         (["flax_model.msgpack"], "msgpack"),
     ],

@@ -1,8 +1,9 @@
 """The folder of a Hugging Face model: the names of its files, and which of them holds the weights.
 
 transformers writes ``model.safetensors`` or, in shards, ``model.safetensors.index.json`` and
-``model-00001-of-00002.safetensors``; ``config.json`` beside them states the sizes and
-the behaviour. Source: huggingface/transformers, utils/__init__.py.
+``model-00001-of-00002.safetensors``; it used to write PyTorch files, ``pytorch_model.bin`` or an
+index and shards, too. ``config.json`` beside them states the sizes and the behaviour. Source:
+huggingface/transformers, utils/__init__.py.
 """
 
 from __future__ import annotations
@@ -20,19 +21,22 @@ if TYPE_CHECKING:
 
 MODEL: Final = "model.safetensors"
 MODEL_INDEX: Final = MODEL.removesuffix(SUFFIX) + INDEX
+PYTORCH: Final = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+"""The weights in PyTorch files. Those of any other name may be a trainer's."""
 ADAPTER_MODEL: Final = "adapter_model.safetensors"
 
 
 def holds_weights(folder: Path) -> bool:
     """Whether a file of ``folder`` may hold weights, by its name."""
-    return any(name.endswith((SUFFIX, INDEX)) for name in list_names(folder))
+    names = list_names(folder)
+    return any(name.endswith((SUFFIX, INDEX)) or name in PYTORCH for name in names)
 
 
 def find_weights(folder: Path) -> Path:
     """Return the file or the index of shards that holds the weights.
 
-    ``model.safetensors`` goes before its index, as it does in transformers, and any other file is
-    taken if it is the only one.
+    ``model.safetensors`` goes before its index, as it does in transformers, and any other
+    safetensors file is taken if it is the only one. PyTorch files come last.
 
     Raises:
         SourceNotFoundError: there is none.
@@ -52,4 +56,7 @@ def find_weights(folder: Path) -> Path:
                 f"{folder}: {len(found)} files could be meant and none is {MODEL} or its index: "
                 f"{shown}; name one"
             )
+    for name in PYTORCH:
+        if name in names:
+            return folder / name
     raise SourceNotFoundError(f"{folder}: no {SUFFIX} file in this folder")

@@ -1,6 +1,7 @@
 """Hugging Face models: safetensors files and the ``config.json`` beside them.
 
-A folder, one of its files of weights, or the index of its shards.
+A folder, one of its files of weights, or the index of its shards. A folder that has its weights in
+PyTorch files alone is opened by their reader (:mod:`..pytorch`).
 
 Limits: PEFT adapters are listed and not converted.
 """
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from ...errors import UnsupportedError
 from ..foreign import ADAPTER
 from ..safetensors.reader import open_safetensors, recognises_file
-from .folder import ADAPTER_MODEL, find_weights, holds_weights
+from .folder import ADAPTER_MODEL, PYTORCH, find_weights, holds_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def recognises(path: Path) -> bool:
-    """Whether ``path`` is a safetensors file, its index, or a folder with one of them."""
+    """Whether ``path`` is a safetensors file, its index, or a folder with a model's weights."""
     return holds_weights(path) if path.is_dir() else path.is_file() and recognises_file(path)
 
 
@@ -34,11 +35,16 @@ def open_model(path: Path, step: int | None = None) -> RawCheckpoint:
     Raises:
         SourceNotFoundError, UnreadableError: a file cannot be opened.
         FormatError: a header or the index is malformed, or the file is something else.
-        UnsupportedError: it has a dtype that is not handled.
+        UnsupportedError: it has a dtype that is not handled, or is a PyTorch file that asks for
+            what no weights need.
         UsageError: several files of a folder could be meant.
     """
     folder_named = path.is_dir()
     path = find_weights(path) if folder_named else path
+    if path.name in PYTORCH:
+        from ..pytorch.sharded import open_pytorch  # few models are in such files
+
+        return open_pytorch(path)
     raw = open_safetensors(path)
     if path.name == ADAPTER_MODEL:
         raw = replace(raw, faults=(UnsupportedError(f"{path}: {ADAPTER}"), *raw.faults))

@@ -30,6 +30,7 @@ from ...tensors.tensor import LazyTensor
 from ..foreign import explain_file
 from ..limits import Listing, check_expansion, check_rank
 from ..provenance import read_comment
+from ..pytorch.signature import HEAD, is_zip
 from .crc32 import crc32
 from .directory import BROKEN, MAGICS, find_data, open_archive
 from .npy_header import Headers, Inflated, Stored
@@ -48,12 +49,13 @@ _UNHANDLED: Final = 0x60
 
 
 def recognises(path: Path) -> bool:
-    """Whether ``path`` is a zip file."""
+    """Whether ``path`` is a zip file, and not PyTorch's."""
     if not path.is_file():
         return False
     file = SourceFile(path)
     try:
-        return file.size >= 4 and file.read(0, 4, "the magic") in MAGICS
+        head = file.read(0, min(file.size, HEAD), "the magic")
+        return head.startswith(MAGICS) and not is_zip(head)
     finally:
         file.close()
 

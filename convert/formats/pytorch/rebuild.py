@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import FormatError, UnsupportedError
 from ...quoting import clip
-from ..safetensors.header import MAX_RANK
+from ..limits import check_rank
 from .dtypes import DTYPES
 from .values import Kind, Name, Node, Storage, Tensor, describe
 
@@ -103,8 +103,7 @@ def _build(args: Node, dtype: DType | None, place: str) -> Tensor:
         raise FormatError(
             f"{place}: a tensor of {len(shape)} axes has strides for {len(strides)} of them"
         )
-    if len(shape) > MAX_RANK:
-        raise UnsupportedError(f"{place}: {len(shape):,} axes, more than NumPy's {MAX_RANK}")
+    check_rank(len(shape), place)
     if type(offset) is not int or not 0 <= offset <= _MAX:
         raise FormatError(f"{place}: a tensor's offset: found {describe(offset)}")
     itemsize = dtype.itemsize or 1

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from support import raws, torch_files
 from support.safetensors_files import DATA, ONE, encode, read, write_shards
 
 import gpt2_convert
@@ -31,3 +34,33 @@ def test_a_folder_with_several_files_asks_which_is_meant(tmp_path: Path) -> None
         (tmp_path / name).write_bytes(encode(ONE))
     with pytest.raises(gpt2_convert.UsageError, match=r"x\.safetensors, y\.safetensors; name one"):
         open_raw(tmp_path)
+
+
+def test_pytorch_files_are_read_where_there_are_no_others(tmp_path: Path) -> None:
+    value = torch_files.state_dict({"b": np.ones(1, np.float32)})
+    torch_files.write(tmp_path / "pytorch_model.bin", value)
+    (tmp_path / "training_args.bin").write_bytes(b"PK\x03\x04")
+    torch_files.write(tmp_path / "optimizer.pt", {"state": value})
+    assert read(tmp_path) == {"b": DATA}
+    (tmp_path / "x.safetensors").write_bytes(encode(ONE))
+    assert read(tmp_path) == {"a": DATA}
+
+
+def test_a_trainer_s_files_are_no_model(tmp_path: Path) -> None:
+    torch_files.write(tmp_path / "optimizer.pt", {"state": {}})
+    torch_files.write(tmp_path / "training_args.bin", {"state": {}})
+    with pytest.raises(gpt2_convert.SourceNotFoundError, match="name that file"):
+        open_raw(tmp_path)
+
+
+def test_a_folder_of_pytorch_files_is_a_hugging_face_model(tmp_path: Path) -> None:
+    value = torch_files.state_dict(raws.huggingface())
+    torch_files.write(tmp_path / "pytorch_model.bin", value)
+    (tmp_path / "config.json").write_text(json.dumps(raws.CONFIG))
+    with gpt2_convert.open(tmp_path, format="safetensors") as checkpoint:
+        assert checkpoint.format == "pytorch"
+        assert checkpoint.config.n_head == 4
+    with pytest.raises(
+        gpt2_convert.UsageError, match="a PyTorch file, not a TensorFlow checkpoint"
+    ):
+        gpt2_convert.open(tmp_path / "pytorch_model.bin", format="tensorflow")

@@ -1,0 +1,116 @@
+"""PyTorch files: a state dict, alone or in what a trainer saved, in one file or several.
+
+Two layouts: :mod:`.archive` and, before torch 1.6, :mod:`.legacy`. Both are a pickle of what was
+saved and the numbers of its storages. The pickle is interpreted (:mod:`.interpreter`) and never
+loaded, so that torch is not needed and nothing in it is run. A model in several files:
+:mod:`.sharded`.
+
+Tensors may be views of any kind, and share storages. Limits: sparse, quantised, nested and meta
+tensors are refused, as are whole models that were saved as objects; so is a file whose tensors
+would have GROWTH times its size, which needs tensors that are expanded or storages shared by the
+hundred.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ...checkpoint.raw import FileInfo, RawCheckpoint
+from ...errors import FormatError, UnsupportedError
+from ...io.source import SourceFile
+from ...quoting import quote
+from ...tensors.tensor import LazyTensor
+from ..foreign import explain_file
+from .archive import open_zip
+from .legacy import open_legacy
+from .signature import HEAD, NAME, has_signature, is_zip
+from .state_dict import find_state_dict
+from .views import read_tensor
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Final
+
+GROWTH: Final = 100
+"""How many times the bytes of a file its tensors may have: a model of 48 layers that share all
+their weights has 48 times as many."""
+FREE: Final = 64 << 20
+"""Bytes that any file's tensors may have: those of a causal mask of 4,096 positions, expanded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file, and the tensors of the state dict in it. ``fault`` is why they cannot all be read."""
+
+    file: SourceFile
+    tensors: tuple[LazyTensor, ...]
+    notes: tuple[str, ...]
+    fault: FormatError | None
+
+
+def open_part(path: Path) -> Part:
+    """Open one file; its pickle is read, and none of its numbers are.
+
+    Raises:
+        SourceNotFoundError, UnreadableError: it cannot be opened.
+        FormatError: it is damaged, or something else.
+        UnsupportedError: its pickle asks for what no weights need, or there is no state dict.
+    """
+    file = SourceFile(path)
+    try:
+        return _open_part(file)
+    except BaseException:
+        file.close()
+        raise
+
+
+def open_file(path: Path) -> RawCheckpoint:
+    """Open a model that is one file; raises as open_part."""
+    part = open_part(path)
+    return RawCheckpoint(
+        format=NAME,
+        where=str(path),
+        tensors=part.tensors,
+        files=(FileInfo(str(path), part.file.size),),
+        open_files=(part.file,),
+        faults=(part.fault,) if part.fault else (),
+        folder=path.parent,
+        notes=part.notes,
+    )
+
+
+def _open_part(file: SourceFile) -> Part:
+    path = file.path
+    head = file.read(0, min(file.size, HEAD), "the signature")
+    if not has_signature(head):
+        raise explain_file(file) or FormatError(
+            f"{path}: no PyTorch file: it starts with {head[:8]!r}"
+        )
+    contents = open_zip(file) if is_zip(head) else open_legacy(file)
+    found, notes = find_state_dict(contents.value, str(path))
+    tensors = tuple(
+        LazyTensor(
+            name=name,
+            shape=tensor.shape,
+            dtype=tensor.dtype,
+            nbytes=tensor.size * (tensor.dtype.itemsize or 1),
+            read=partial(
+                read_tensor,
+                contents.records[tensor.storage.key],
+                tensor,
+                quote(name),
+                swap=contents.swap,
+            ),
+            source_name=name,
+        )
+        for name, tensor in found
+    )
+    announced = sum(tensor.nbytes for tensor in tensors)
+    if announced > GROWTH * file.size + FREE:
+        raise UnsupportedError(
+            f"{path}: its tensors would have {announced:,} bytes, more than {GROWTH} times the "
+            f"{file.size:,} of the file"
+        )
+    return Part(file, tensors, (*notes, *contents.notes), contents.fault)
