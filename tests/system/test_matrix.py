@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
-from support import bundles, raws
+from support import bundles, raws, torch_files
 from support.contracts import find_bytes, flip_bit
 from support.writers import WRITERS, every_writer
 
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.slow
 ARTEFACTS = {**WRITERS, "deflated npz": WRITERS["npz"], "sharded hf": WRITERS["hf"]}
 """Of each target also the kinds that other programs write, and the tool reads."""
 DEFLATED = ("deflated npz", "hdf5 gzip")
-SOURCES = ("tensorflow", "hf", "sharded", "npz", "hdf5", "safetensors")
+SOURCES = ("tensorflow", "hf", "sharded", "pytorch", "npz", "hdf5", "safetensors")
 
 
 def shard(weights: Arrays, config: str, folder: Path) -> Path:
@@ -77,7 +77,11 @@ def spread(model: Path, folder: Path) -> dict[str, Path]:
         "tensorflow": bundles.write_gpt2(folder / "tensorflow", sizes, arrays=arrays),
         "hf": model,
         "sharded": shard(weights, json.dumps(config), folder / "sharded"),
+        "pytorch": folder / "pytorch",
     }
+    sources["pytorch"].mkdir()
+    torch_files.write(sources["pytorch"] / "pytorch_model.bin", torch_files.state_dict(weights))
+    (sources["pytorch"] / "config.json").write_text(json.dumps(config))
     for name in ("npz", "hdf5", "safetensors"):
         sources[name] = folder / WRITERS[name].name
         gpt2_convert.convert(model, sources[name])
@@ -124,8 +128,8 @@ def test_every_source_becomes_every_target(
     assert report.verification is not None
     assert report.verification.ok
     assert gpt2_convert.digest(written).sha256 == gpt2_convert.digest(sources["hf"]).sha256
-    # Each of the six sources brings another, so that every target meets every source both ways.
-    other = SOURCES[(2 * SOURCES.index(source) + 1) % 7]
+    # Each source brings another, so that every target meets every source both ways.
+    other = SOURCES[(SOURCES.index(source) + 1) % len(SOURCES)]
     # OpenAI's layout has no word for the tokens that begin and end a text, which decide no logits.
     lost = {"bos_token_id", "eos_token_id"} if source == "tensorflow" else set()
     for origin in {source, other}:

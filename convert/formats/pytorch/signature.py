@@ -24,6 +24,7 @@ HEAD: Final = 512
 _PICKLED: Final = b"\x8a\x0a" + MAGIC.to_bytes(10, "little") + b"."
 _PROTOCOL: Final = b"\x80"
 _LOCAL: Final = b"PK\x03\x04"
+_MEMBERS: Final = (b"data.pkl", b"data/0", b"constants.pkl", b"version", b"byteorder")
 
 
 def recognises(path: Path) -> bool:
@@ -45,6 +46,10 @@ def has_signature(head: bytes) -> bool:
 
 
 def is_zip(head: bytes) -> bool:
-    """Whether it is a zip file whose first member is ``<name>/data.pkl``, as torch.save writes."""
+    """Whether it is a zip file whose first member is one that torch writes: ``<name>/data.pkl``.
+
+    In TorchScript archives it is a storage, ``<name>/data/0``.
+    """
     size = int.from_bytes(head[26:28], "little")
-    return head.startswith(_LOCAL) and head[30 : 30 + size].endswith(b"/data.pkl")
+    _, slash, name = head[30 : 30 + size].partition(b"/")
+    return head.startswith(_LOCAL) and bool(slash) and name in _MEMBERS

@@ -35,6 +35,14 @@ def test_the_name_of_the_whole_may_be_as_long_as_a_file_s(tmp_path: Path) -> Non
     assert recognises(path)
 
 
+@pytest.mark.parametrize("first", ["data/0", "version", "constants.pkl", "byteorder"])
+def test_another_of_torch_s_members_may_be_the_first(first: str, tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(zipped({first: b"", "data.pkl": b"N."}))
+    assert recognises(path)
+    assert not npz_recognises(path)
+
+
 def test_an_index_is_known_by_its_name(tmp_path: Path) -> None:
     for name in ("pytorch_model.bin.index.json", "x.bin.index.json"):
         (tmp_path / name).touch()
