@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import hdf5, npz, safetensors, sharded, tables, tensorflow, texts
+from . import hdf5, npz, pytorch, safetensors, sharded, tables, tensorflow, texts
 from .case import HPARAMS, Case
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ SOUND: dict[str, tuple[Write, str]] = {
     "attribute": (texts.in_attribute(HPARAMS), "x.h5"),
     "safetensors": (safetensors.changed(bytes), safetensors.FILE),
     "sharded safetensors": (sharded.index_text(bytes), sharded.INDEX),
+    "PyTorch": (pytorch.changed(bytes), pytorch.FILE),
+    "PyTorch, before 1.6": (pytorch.legacy(bytes), pytorch.FILE),
+    "PyTorch, a program's place": (pytorch.program(pytorch.in_state(b"N")), pytorch.FILE),
     "npz": (npz.changed(bytes), npz.FILE),
     "deflated npz": (npz.changed(bytes, npz.DEFLATED), npz.FILE),
     "HDF5": (hdf5.bytes_of(bytes), hdf5.FILE),
@@ -37,6 +40,6 @@ SOUND: dict[str, tuple[Write, str]] = {
 """What the cases are made of, before anything was done to it."""
 
 CASES: dict[str, Case] = {}
-for _module in (tensorflow, tables, texts, safetensors, sharded, npz, hdf5):
+for _module in (tensorflow, tables, texts, safetensors, sharded, pytorch, npz, hdf5):
     for _name, _case in _module.CASES.items():
         CASES[f"{_case.family}: {_name}"] = _case

@@ -174,9 +174,6 @@ CASES: dict[str, Case] = {
     "zip file of a document": case(
         file_of(lambda: save({"word/document.xml": b"<w/>"})), "'word/document.xml': not a .npy"
     ),
-    "zip file of a model by torch": case(
-        file_of(lambda: save({"model/data.pkl": pickle.dumps({})})), "PyTorch"
-    ),
     # The directory.
     "directory that starts beyond the file": case(end(16, number(1 << 31)), "before the file"),
     "directory that starts at zero": case(end(16, number(0)), "zip|'"),

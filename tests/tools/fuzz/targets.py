@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import cramjam
 import numpy as np
-from support import bundles, raws
+from support import bundles, raws, torch_files
 from support.corpus.safetensors import encode as encode_safetensors
 
 from gpt2_convert import Gpt2ConvertError
@@ -235,6 +235,43 @@ def safetensors_seeds(folder: Path) -> Iterable[bytes]:
     yield SEPARATOR.join([index, encode_safetensors(small)])
 
 
+# PyTorch files: one as it is, or the pickle and the storages of a zip file, whose checksums are put
+# right.
+
+
+def write_pytorch(data: bytes, folder: Path) -> Path:
+    pickle, *storages = data.split(SEPARATOR)
+    path = folder / "x.pt"
+    if not storages:
+        path.write_bytes(pickle)
+        return path
+    numbered = {f"data/{number}": storage for number, storage in enumerate(storages)}
+    path.write_bytes(torch_files.zipped({"data.pkl": pickle, **numbered}))
+    return path
+
+
+def pytorch_seeds(folder: Path) -> Iterable[bytes]:
+    state = torch_files.state_dict(raws.huggingface(SIZES))
+    yield torch_files.zip_file(state)
+    yield torch_files.legacy_file(state)
+    for protocol in (2, 4):
+        yield parts({"model": state, "epoch": 3, "loss": [1.5, None, (True,)]}, protocol)
+    floats = torch_files.Storage(np.arange(6, dtype=np.float32))
+    views = {
+        "turned": torch_files.view(floats, (3, 2), (1, 3)),
+        "expanded": torch_files.view(floats, (2, 5), (0, 1), 1),
+        "bytes": torch_files.tensor(np.arange(3, dtype=np.uint16)),
+        "parameter": torch_files.tensor(np.ones(2, np.float16), parameter=True),
+    }
+    yield parts(views, 2)
+    yield torch_files.legacy_file({name: views[name] for name in ("turned", "expanded")})
+
+
+def parts(value: object, protocol: int) -> bytes:
+    pickle, storages = torch_files.pickled(value, protocol)
+    return SEPARATOR.join([pickle, *map(torch_files.numbers, storages)])
+
+
 # Containers of one file.
 
 
@@ -289,6 +326,21 @@ TARGETS = {
         write_safetensors,
         safetensors_seeds,
         (SEPARATOR, b'"__metadata__"', b'"data_offsets"', b'"shape"', b'"BF16"', b'"weight_map"'),
+    ),
+    "pytorch": Target(
+        write_pytorch,
+        pytorch_seeds,
+        (
+            SEPARATOR,
+            b"ctorch._utils\n_rebuild_tensor_v2\n",
+            b"ctorch\nFloatStorage\n",
+            b"ccollections\nOrderedDict\n)R",
+            b"X\7\0\0\0storage",
+            b"tQ",
+            b"\x80\2",
+            b"\x93",
+            b"\x8a",
+        ),
     ),
     "npz": Target(
         write_npz,
