@@ -76,7 +76,6 @@ _ANSWERS: Final = (
 
 _FOLDERS: Final[dict[str, tuple[type[Gpt2ConvertError], str]]] = {
     "adapter_config.json": (UnsupportedError, ADAPTER),
-    "adapter_model.bin": (UnsupportedError, ADAPTER),
     "flax_model.msgpack": (UnsupportedError, _MSGPACK),
     "checkpoint": (
         SourceNotFoundError,

@@ -8,7 +8,10 @@ import struct
 import tarfile
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
+from support import torch_files
 
 import gpt2_convert
 from gpt2_convert.formats.opening import open_raw
@@ -93,7 +96,7 @@ def test_a_stranger_in_a_model_folder_is_named(what: str, name: str, tmp_path: P
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (["adapter_config.json", "adapter_model.bin"], "merge_and_unload"),
+        (["adapter_config.json"], "merge_and_unload"),
         (["flax_model.msgpack"], "msgpack"),
     ],
 )
@@ -110,12 +113,16 @@ def test_a_folder_of_another_program_is_named(names: list[str], words: str, tmp_
         ("adapter_model.safetensors", "base_model.model.h.0.attn.c_attn.lora_A.weight"),
         ("adapter_model.safetensors", "prompt_embeddings"),
         ("model.safetensors", "base_model.model.h.0.attn.c_attn.lora_A.weight"),
+        ("adapter_model.bin", "base_model.model.h.0.attn.c_attn.lora_A.weight"),
+        ("adapter_model.bin", "prompt_embeddings"),
     ],
 )
 def test_an_adapter_is_listed_and_not_converted(file: str, tensor: str, tmp_path: Path) -> None:
-    header = f'{{"{tensor}":{{"dtype":"U8","shape":[],"data_offsets":[0,1]}}}}'.encode()
-    path = tmp_path / file
-    path.write_bytes(len(header).to_bytes(8, "little") + header + b"\0")
+    array = np.zeros((), np.uint8)
+    if file.endswith(".bin"):
+        torch_files.write(tmp_path / file, {tensor: torch_files.tensor(array)})
+    else:
+        save_file({tensor: array}, tmp_path / file)
     (tmp_path / "adapter_config.json").write_text("{}")
     report = gpt2_convert.inspect(tmp_path)
     assert [found.name for found in report.tensors] == [tensor]

@@ -12,12 +12,12 @@ import struct
 import zipfile
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     Array = np.ndarray[Any, Any]
@@ -202,30 +202,42 @@ def numbers(storage: Storage) -> bytes:
     return storage.array.tobytes()
 
 
-def members(value: object, protocol: int = 2) -> dict[str, bytes]:
-    """Return the members of a zip file, as torch 2.1 writes them."""
+def each_member(value: object, protocol: int = 2) -> Iterator[tuple[str, bytes]]:
+    """Yield the members of a zip file one by one, as torch 2.1 writes them."""
     data, storages = pickled(value, protocol)
-    return {
-        "data.pkl": data,
-        "byteorder": b"little",
-        **{f"data/{storage.key}": numbers(storage) for storage in storages},
-        "version": b"3\n",
-    }
+    yield "data.pkl", data
+    yield "byteorder", b"little"
+    for storage in storages:
+        yield f"data/{storage.key}", numbers(storage)
+    yield "version", b"3\n"
 
 
-def zipped(
-    contents: Mapping[str, bytes], name: str = "archive", method: int = zipfile.ZIP_STORED
-) -> bytes:
-    """Return a zip file whose members begin at multiples of 64 bytes, as torch's do."""
-    stream = io.BytesIO()
+def members(value: object, protocol: int = 2) -> dict[str, bytes]:
+    return dict(each_member(value, protocol))
+
+
+def write_zip(
+    stream: IO[bytes],
+    contents: Iterable[tuple[str, bytes]],
+    name: str = "archive",
+    method: int = zipfile.ZIP_STORED,
+) -> None:
+    """Write a zip file whose members begin at multiples of 64 bytes, as torch's do."""
     with zipfile.ZipFile(stream, "w", method) as archive:
-        for member, data in contents.items():
+        for member, data in contents:
             info = zipfile.ZipInfo(f"{name}/{member}")
             info.compress_type = method
             start = stream.tell() + 30 + len(info.filename.encode()) + 4
             padding = -start % 64
             info.extra = b"FB" + struct.pack("<H", padding) + b"Z" * padding
             archive.writestr(info, data)
+
+
+def zipped(
+    contents: Mapping[str, bytes], name: str = "archive", method: int = zipfile.ZIP_STORED
+) -> bytes:
+    stream = io.BytesIO()
+    write_zip(stream, contents.items(), name, method)
     return stream.getvalue()
 
 

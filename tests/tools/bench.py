@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from support import bundles
+from support import bundles, torch_files
 from support.measure import measure
 
 from gpt2_convert.formats.opening import open_raw
@@ -107,12 +107,27 @@ def shard_model(model: Path, folder: Path) -> Path:
     return folder
 
 
+def pickle_model(model: Path, folder: Path) -> Path:
+    """Write the shapes of a Hugging Face model, its weights zeros, as a PyTorch file."""
+    folder.mkdir()
+    with open_raw(model) as raw, (folder / "pytorch_model.bin").open("wb") as file:
+        zeros = np.zeros(1, np.float32)
+        state = {
+            tensor.name: torch_files.view(np.broadcast_to(zeros, tensor.size), tensor.shape)
+            for tensor in raw.tensors
+        }
+        torch_files.write_zip(file, torch_files.each_member(state))
+    shutil.copy(model / "config.json", folder)
+    return folder
+
+
 def bench_pairs(size: str, folder: Path) -> Iterator[str]:
     """Convert every source to every target; the weights are zeros, which changes no memory."""
     makers: dict[str, Callable[[Path], Path]] = {
         "tensorflow": lambda original: original,
         "hf": lambda original: convert_with(original, folder / "source-hf", "hf"),
         "hf sharded": lambda original: shard_model(folder / "source-hf", folder / "source-shards"),
+        "pytorch": lambda original: pickle_model(folder / "source-hf", folder / "source-pytorch"),
         "npz": lambda original: convert_with(original, folder / "source.npz", "npz"),
         "safetensors": lambda original: convert_with(original, folder / "source.st", "safetensors"),
         "hdf5": lambda original: convert_with(original, folder / "source.h5", "hdf5"),
@@ -131,9 +146,9 @@ def bench_pairs(size: str, folder: Path) -> Iterator[str]:
             remove(target)
             pair = f"{name} to {to}"
             yield f"{size:<6} {pair:<25} {done.seconds:7.2f} s  {done.peak / 1e6:6.0f} MB"
-        if name != "hf":  # the shards are made of it
+        if name != "hf":  # the next two are made of it
             remove(source if source != original else folder / "nothing")
-        if name == "hf sharded":
+        if name == "pytorch":
             remove(folder / "source-hf")
 
 

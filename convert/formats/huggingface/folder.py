@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 MODEL: Final = "model.safetensors"
 MODEL_INDEX: Final = MODEL.removesuffix(SUFFIX) + INDEX
-PYTORCH: Final = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+ADAPTERS: Final = ("adapter_model.safetensors", "adapter_model.bin")
+PYTORCH: Final = ("pytorch_model.bin", "pytorch_model.bin.index.json", ADAPTERS[1])
 """The weights in PyTorch files. Those of any other name may be a trainer's."""
-ADAPTER_MODEL: Final = "adapter_model.safetensors"
 
 
 def holds_weights(folder: Path) -> bool:

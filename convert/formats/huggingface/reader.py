@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ...errors import UnsupportedError
 from ..foreign import ADAPTER
 from ..safetensors.reader import open_safetensors, recognises_file
-from .folder import ADAPTER_MODEL, PYTORCH, find_weights, holds_weights
+from .folder import ADAPTERS, PYTORCH, find_weights, holds_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,9 +44,10 @@ def open_model(path: Path, step: int | None = None) -> RawCheckpoint:
     if path.name in PYTORCH:
         from ..pytorch.sharded import open_pytorch  # few models are in such files
 
-        return open_pytorch(path)
-    raw = open_safetensors(path)
-    if path.name == ADAPTER_MODEL:
+        raw = open_pytorch(path)
+    else:
+        raw = open_safetensors(path)
+    if path.name in ADAPTERS:
         raw = replace(raw, faults=(UnsupportedError(f"{path}: {ADAPTER}"), *raw.faults))
     # What lies beside a file of this tool need not have anything to do with it.
     return replace(raw, folder=path.parent) if folder_named or not raw.configs else raw

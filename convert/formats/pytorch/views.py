@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-BLOCK: Final = 4 << 20
-WINDOW: Final = 4 << 20
+BLOCK: Final = 8 << 20
+"""Bytes that are put together at a time: of what is transposed, the whole storage is read as often
+as there are blocks."""
+WINDOW: Final = 1 << 20
+"""Bytes that are read at once: few enough to stay in the cache while they are put in place."""
 SMALL: Final = 64 << 10
 """Bytes that are read at once whatever share of them is needed: a call takes as long."""
 WASTE: Final = 8
