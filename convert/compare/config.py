@@ -44,7 +44,10 @@ def compare_config(source: Checkpoint, target: RawCheckpoint) -> Comparison:
     findings: list[Finding] = []
     not_compared: list[str] = []
     sizes = complete_sizes(stated.sizes, family) if stated else {}
-    behaviour = {**family.behaviour, **(stated.behaviour if stated else {})}
+    behaviour: dict[str, object] = dict(family.behaviour)
+    if stated:
+        behaviour |= {**stated.implied, **stated.behaviour}
+    other: object
     for name, value in source.config.effective().items():
         if name in family.behaviour:
             other, kind = behaviour[name], Kind.CONFIG

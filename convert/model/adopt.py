@@ -99,6 +99,7 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
         ),
         notes=(
             *raw.notes,
+            *(stated.notes if stated else ()),
             *((f"read from the scope {describe_scope(found.scope)}",) if found.scope else ()),
         ),
     )

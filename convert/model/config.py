@@ -48,8 +48,9 @@ def build_config(sizes: Mapping[str, int], stated: Stated | None, family: Family
     document = stated.document
     if document is not None:
         document = {**document, **state_sizes(sizes, family)}
+    behaviour = {**family.behaviour, **stated.implied, **stated.behaviour}
     return Config(
-        **(dict(family.behaviour) | dict(stated.behaviour) | values),  # type: ignore[arg-type]
+        **(behaviour | values),  # type: ignore[arg-type]
         dtype=stated.dtype,
         stated_in={key: where for key, where in stated.places.items() if key not in stated.implied},
         document=document,

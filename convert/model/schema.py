@@ -43,7 +43,8 @@ def parse_family(text: str, where: str) -> Family:
     _expect_keys(sizes, {"required", "optional"}, f"{where}: sizes")
     words = {*sizes["required"], *sizes["optional"]}
     for name, config in data["configs"].items():
-        _expect_keys(config, words, f"{where}: configs.{name}")
+        optional = set(data["defaults"])
+        _expect_keys(config, words - optional, f"{where}: configs.{name}", optional=optional)
     _expect_keys(data["defaults"], set(), f"{where}: defaults", optional=set(sizes["optional"]))
     _expect_keys(data["assumed"], set(), f"{where}: assumed", optional=words)
     for alias, size in data["aliases"].items():

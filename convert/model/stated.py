@@ -1,9 +1,10 @@
 """What a checkpoint states beside its weights: the model's sizes, and what its output depends on.
 
-Two kinds of configuration are known. OpenAI's ``hparams.json`` has sizes and nothing else. Hugging
-Face's ``config.json`` also says how the model computes; it is told by its model_type, or by any key
-that only it has. The schema file has the keys of both, GPT-2's values, and those that no other may
-take the place of. Several configurations of one checkpoint have to agree.
+Three kinds of configuration are known. OpenAI's ``hparams.json`` has sizes and nothing else.
+Hugging Face's ``config.json`` also says how the model computes; it is told by its model_type, or by
+any key that only it has. nanoGPT's ``model_args`` are :mod:`.nanogpt`. The schema file has the
+keys of all, GPT-2's values, and those that no other may take the place of. Several configurations
+of one checkpoint have to agree.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from ..errors import FormatError, UnsupportedError
 from ..quoting import clip, quote
 from .family import evaluate
+from .nanogpt import NANOGPT, is_model_args, read_model_args
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from ..checkpoint.raw import RawCheckpoint, RawConfig
     from .family import Family
+    from .nanogpt import ModelArgs
 
 
 HUGGINGFACE: Final = "hf"
@@ -46,7 +49,8 @@ class Stated:
 
     ``sizes`` and ``behaviour`` are by the schema's names; ``implied`` is the behaviour that holds
     because a configuration that could state it does not. ``places`` and ``keys`` are the file and
-    the key of each. ``document`` is a whole config.json, if one of the configurations is one.
+    the key of each. ``document`` is a whole config.json, if one of the configurations is one, or
+    says what one would. ``notes`` are what should be known of them.
     """
 
     sizes: Mapping[str, int]
@@ -56,6 +60,7 @@ class Stated:
     places: Mapping[str, str]
     keys: Mapping[str, str]
     document: Mapping[str, object] | None
+    notes: tuple[str, ...] = ()
 
     @property
     def where(self) -> str:
@@ -92,8 +97,9 @@ def _read_one(raw: RawConfig, family: Family) -> Stated:
         raise UnsupportedError(
             f"{where}: model_type is {clip(repr(kind))}, and only {family.name!r} is known"
         )
-    is_document = _is_document(fields, family)
-    column = HUGGINGFACE if is_document else OPENAI
+    is_model = is_model_args(fields, family)
+    is_document = not is_model and _is_document(fields, family)
+    column = NANOGPT if is_model else HUGGINGFACE if is_document else OPENAI
     aliases = family.aliases if is_document else {}
     sizes: dict[str, int] = {}
     keys: dict[str, str] = {}
@@ -108,10 +114,9 @@ def _read_one(raw: RawConfig, family: Family) -> Stated:
                 )
             keys.setdefault(size, key)
         if size not in sizes and size in family.required_sizes:
-            raise FormatError(
-                f"{where}: {usual!r} is missing; state it, or remove the file to take "
-                "the sizes from the tensors"
-            )
+            other = "or remove the file to take the sizes from the tensors"
+            way = "save it with the others" if is_model else f"state it, {other}"
+            raise FormatError(f"{where}: {usual!r} is missing; {way}")
     behaviour: dict[str, object] = {}
     dtype = None
     if is_document:
@@ -131,8 +136,15 @@ def _read_one(raw: RawConfig, family: Family) -> Stated:
     }
     implied |= assumed
     sizes |= assumed
+    document: dict[str, object] | None = fields if is_document else None
+    notes: tuple[str, ...] = ()
+    if is_model:
+        args = read_model_args(fields, family, where)
+        implied |= args.behaviour
+        document = _write_document(sizes, args, family)
+        notes = args.notes
     known = [*sizes, *behaviour, *implied, *(["dtype"] if dtype else [])]
-    known += ["document"] if is_document else []
+    known += ["document"] if document is not None else []
     return Stated(
         sizes=sizes,
         behaviour=behaviour,
@@ -140,8 +152,15 @@ def _read_one(raw: RawConfig, family: Family) -> Stated:
         dtype=dtype,
         places=dict.fromkeys(known, where),
         keys={name: name for name in (*behaviour, *implied, "dtype")} | keys,
-        document=fields if is_document else None,
+        document=document,
+        notes=notes,
     )
+
+
+def _write_document(sizes: Mapping[str, int], args: ModelArgs, family: Family) -> dict[str, object]:
+    """Return the config.json that says what nanoGPT's configuration does."""
+    named = {family.configs[HUGGINGFACE][size]: value for size, value in sizes.items()}
+    return {MODEL_TYPE: family.name, **named, **args.behaviour, **args.fields}
 
 
 def _join(first: Stated, second: Stated) -> Stated:
@@ -174,6 +193,7 @@ def _join(first: Stated, second: Stated) -> Stated:
         places={**second.places, **first.places},
         keys={**second.keys, **first.keys},
         document=first.document if first.document is not None else second.document,
+        notes=(*first.notes, *second.notes),
     )
 
 
