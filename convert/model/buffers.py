@@ -1,8 +1,9 @@
 """Buffers that GPT-2 computes itself: dropped only after their values were seen to be those.
 
 A causal mask is ones on and below the diagonal and zeros above it, in any square size and with any
-axes of length 1 in front. The masked bias is what replaces a score that is masked: one negative
-number of at least 1e4 in size. Source: huggingface/transformers, models/gpt2/modeling_gpt2.py, of
+axes of length 1 in front. The masked bias is what replaces a score that is masked: -1e4, or a
+number below it such as the least of its type, or -9984, which is what bfloat16 has for -1e4; it may
+have been cast back since. Source: huggingface/transformers, models/gpt2/modeling_gpt2.py, of
 before version 4.31, which stored both with the weights.
 """
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from ..tensors.tensor import LazyTensor
 
 _LARGE: Final = 1e4
+_LARGE_ROUNDED: Final = 9984.0
+"""1e4 in bfloat16, whose numbers are 64 apart there, both to the nearest and towards zero."""
 _NUMERIC: Final = {dtype for dtype in DType if dtype.in_numpy or dtype.is_floating} - {
     DType.COMPLEX64, DType.COMPLEX128,
 }  # fmt: skip
@@ -77,7 +80,7 @@ def _check_masked_bias(tensor: LazyTensor) -> str | None:
     if tensor.size != 1:
         return f"its shape is {list(tensor.shape)}, which is not one number"
     value = float(decode(b"".join(tensor.chunks()), tensor.dtype)[0])
-    if not value <= -_LARGE:
+    if value != -_LARGE_ROUNDED and not value <= -_LARGE:
         return f"{value!r}, where a negative number of at least {_LARGE:,.0f} in size is expected"
     return None
 
