@@ -52,15 +52,17 @@ _UTF8: Final = 1 << 11
 """The flag of a name that is not in code page 437."""
 
 
-def open_archive(file: SourceFile) -> zipfile.ZipFile:
+def open_archive(file: SourceFile, others: int = 0) -> zipfile.ZipFile:
     """Let zipfile read the directory of ``file``, and check what it has found.
+
+    Beside a member for each tensor, there may be so many ``others``.
 
     Raises:
         FormatError: it is damaged, or members share bytes.
         UnsupportedError: it has too many members.
     """
     try:
-        archive = zipfile.ZipFile(_Stream(file))
+        archive = zipfile.ZipFile(_Stream(file, others))
     except Gpt2ConvertError:
         raise
     except BROKEN as error:
@@ -69,7 +71,7 @@ def open_archive(file: SourceFile) -> zipfile.ZipFile:
             "damaged: fetch it again"
         ) from None
     members = archive.infolist()
-    check_count(len(members), str(file.path))
+    check_count(len(members) - others, str(file.path))
     _check_end(archive, file)
     for member in members:
         _check_sizes(member, file)
@@ -99,10 +101,11 @@ def find_data(file: SourceFile, member: zipfile.ZipInfo, place: str) -> int:
 class _Stream:
     """A SourceFile with a position, as zipfile wants it; its errors stay those of SourceFile."""
 
-    __slots__ = ("_file", "_position")
+    __slots__ = ("_file", "_others", "_position")
 
-    def __init__(self, file: SourceFile) -> None:
+    def __init__(self, file: SourceFile, others: int) -> None:
         self._file = file
+        self._others = others
         self._position = 0
 
     def seekable(self) -> bool:
@@ -129,12 +132,12 @@ class _Stream:
             )
         data = self._file.read(self._position, size, "the archive") if size else b""
         if data.startswith(_RECORD):
-            _check_records(data, str(self._file.path))
+            _check_records(data, str(self._file.path), self._others)
         self._position += size
         return data
 
 
-def _check_records(directory: bytes, where: str) -> None:
+def _check_records(directory: bytes, where: str, others: int) -> None:
     """Refuse records that zipfile would take long to parse; what else is wrong is its matter."""
     count = at = 0
     while directory.startswith(_RECORD, at) and at + _RECORD_SIZE <= len(directory):
@@ -145,7 +148,7 @@ def _check_records(directory: bytes, where: str) -> None:
                 f"{_MAX_EXTRA:,} make sense"
             )
         count += 1
-        check_count(count, where)
+        check_count(count - others, where)
         at += _RECORD_SIZE + name + extra + comment
 
 

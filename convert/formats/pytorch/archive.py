@@ -11,10 +11,11 @@ The members of a file ``x.pt``, all of them stored and none deflated::
 The first name up to its slash is that of the whole. Sources: torch/serialization.py,
 caffe2/serialize/inline_container.cc.
 
-zipfile finds the members; where each begins is read from its own header (:mod:`..npz.directory`),
-since the headers are padded so that the numbers begin at multiples of 64 bytes. A CRC-32 is stored for each member. It is
-0 for all where torch was told to compute none (set_crc32_options): then nothing is compared, and a
-note says so. Refused: deflated members and TorchScript archives, which are programs.
+zipfile finds the members; where each begins is read from its own header
+(:mod:`..npz.directory`), since the headers are padded so that the numbers begin at multiples of 64
+bytes. A CRC-32 is stored for each member. It is 0 for all where torch was told to compute none
+(set_crc32_options): then nothing is compared, and a note says so. Refused: deflated members and
+TorchScript archives, which are programs.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from ...quoting import quote
 from ..limits import check_count
 from ..npz.crc32 import crc32
 from ..npz.directory import find_data, open_archive
+from .budget import RECORD
 from .interpreter import MAX_PICKLE, interpret
 from .names import SAVE_WEIGHTS
 from .records import Contents, Record
@@ -36,18 +38,21 @@ if TYPE_CHECKING:
     from typing import Final
 
     from ...io.source import SourceFile
+    from .budget import Budget
 
 PICKLE: Final = "data.pkl"
 _ENCRYPTED: Final = 0x01
 _UNHANDLED: Final = 0x60
 """Flags of patched data, and of encryption with certificates."""
 _LAST_VERSION: Final = 10
+_OTHERS: Final = 16
+"""Members that are no storage: torch writes up to seven, and folders may stand among them."""
 _MOST_TEXT: Final = 64
 """Bytes of the members that are a word or a number."""
 _ORDERS: Final = {b"little": False, b"big": True}
 
 
-def open_zip(file: SourceFile) -> Contents:
+def open_zip(file: SourceFile, budget: Budget) -> Contents:
     """Read the pickle of a zip file, and find its storages; no numbers are read.
 
     Raises:
@@ -55,7 +60,7 @@ def open_zip(file: SourceFile) -> Contents:
         UnsupportedError: it is of another kind, or asks for what no weights need.
         UnreadableError: it cannot be read.
     """
-    members = _Members.find(file)
+    members = _Members.find(file, budget)
     if "constants.pkl" in members.found:
         raise UnsupportedError(
             f"{file.path}: a TorchScript archive, which is a program with weights; {SAVE_WEIGHTS}"
@@ -72,7 +77,8 @@ def open_zip(file: SourceFile) -> Contents:
     data = members.read(PICKLE, MAX_PICKLE)
     if data is None:
         raise FormatError(f"{file.path}: no {PICKLE} among its members, so torch did not save it")
-    pickle = interpret(data, f"{file.path}: {PICKLE}")
+    budget.add_header(len(data))
+    pickle = interpret(data, f"{file.path}: {PICKLE}", budget=budget)
     check_count(len(pickle.storages), str(file.path))
     return Contents(
         value=pickle.value,
@@ -99,13 +105,15 @@ class _Members:
     checksums: bool
 
     @classmethod
-    def find(cls, file: SourceFile) -> _Members:
+    def find(cls, file: SourceFile, budget: Budget) -> _Members:
         """List them.
 
         Raises:
             FormatError: the directory is damaged, or names a member twice.
+            UnsupportedError: it is larger than the budget allows.
         """
-        members = open_archive(file).infolist()
+        members = open_archive(file, _OTHERS).infolist()
+        budget.add_header(sum(RECORD + len(member.filename) for member in members))
         first = members[0].filename if members else ""
         folder = first[: first.find("/") + 1]
         found: dict[str, zipfile.ZipInfo] = {}
@@ -169,8 +177,8 @@ class _Members:
         start = find_data(self.file, member, place)
         if start + nbytes > self.file.size:
             raise FormatError(
-                f"{place}: truncated: needs bytes {start:,} to {start + nbytes:,}, but the file has "
-                f"{self.file.size:,}"
+                f"{place}: truncated: needs bytes {start:,} to {start + nbytes:,}, but the file "
+                f"has {self.file.size:,}"
             )
         crc = member.CRC if self.checksums else None
         return Record(self.file, quote(member.filename), start, nbytes, crc)

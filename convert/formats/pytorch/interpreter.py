@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import FormatError, UnsupportedError
 from ...quoting import quote
+from .budget import Budget
 from .machine import Machine, TruncatedError
 from .names import SAVE_WEIGHTS, call, check_name
 from .storages import parse_storage
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
 MAX_PICKLE: Final = 4 << 20
 """Bytes: 100 for each of as many tensors as may be. A GPT-2's has some tens of kilobytes, three
 times as many with its optimizer's."""
-MAX_OPCODES: Final = 300_000
-"""A tensor takes some 30, so that these are 10,000 tensors: four times those of the largest GPT-2
-with its optimizer's."""
 _LAST_PROTOCOL: Final = 5
 
 
@@ -49,43 +47,49 @@ class Pickle:
     storages: Mapping[str, Storage]
 
 
-def interpret(data: bytes, place: str, start: int = 0, *, whole: bool = True) -> Pickle:
+def interpret(
+    data: bytes,
+    place: str,
+    start: int = 0,
+    *,
+    whole: bool = True,
+    budget: Budget | None = None,
+) -> Pickle:
     """Run the pickle that begins at ``start``; ``place`` is what errors say of where it is.
 
-    Unless ``data`` is the ``whole`` of what there is, what runs over its end is too long.
+    Its opcodes are taken from the ``budget``, or from one of its own.
 
     Raises:
         FormatError: it is damaged, or too deep, or describes what cannot be.
         UnsupportedError: it asks for what no weights need, or is larger than makes sense.
+        TruncatedError: it goes on behind ``data``, which are not the ``whole`` of what there is.
     """
     machine = Machine(data, start, place)
     try:
-        value = _run(machine)
+        value = _run(machine, budget or Budget(place))
     except TruncatedError:
         if whole:
             raise machine.damaged("it ends in the middle") from None
-        raise UnsupportedError(
-            f"{place}: longer than {MAX_PICKLE:,} bytes, where those of a GPT-2 are some tens of "
-            "thousands"
-        ) from None
+        raise
     return Pickle(value, machine.position, machine.storages)
 
 
-def _run(machine: Machine) -> object:
+def _run(machine: Machine, budget: Budget) -> object:
     """Run up to STOP and return the value that is left."""
-    for _ in range(MAX_OPCODES):
-        code = machine.take_byte()
-        if code == _STOP:
-            break
-        opcode = OPCODES.get(code)
-        if opcode is None:
-            raise _refuse(code, machine)
-        opcode(machine)
-    else:
-        raise UnsupportedError(
-            f"{machine.place}: more than {MAX_OPCODES:,} opcodes, where those of a GPT-2 are some "
-            "thousands"
-        )
+    count = 0
+    try:
+        for count in range(1, budget.opcodes + 1):  # noqa: B007 - used in the end
+            code = machine.take_byte()
+            if code == _STOP:
+                break
+            opcode = OPCODES.get(code)
+            if opcode is None:
+                raise _refuse(code, machine)
+            opcode(machine)
+        else:
+            raise budget.refuse_opcodes(machine.place)
+    finally:
+        budget.opcodes -= count
     value = machine.pop()
     if machine.stack or machine.suspended:
         raise machine.damaged("more than one value is left at its end")

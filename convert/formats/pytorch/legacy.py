@@ -23,6 +23,7 @@ from ...errors import FormatError, UnsupportedError
 from ...quoting import quote
 from ..limits import check_count
 from .interpreter import MAX_PICKLE, interpret
+from .machine import TruncatedError
 from .records import Contents, Record
 from .signature import MAGIC
 from .values import Kind, Node, describe
@@ -32,14 +33,19 @@ if TYPE_CHECKING:
     from typing import Final
 
     from ...io.source import SourceFile
+    from .budget import Budget
+    from .interpreter import Pickle
     from .values import Storage
 
 _VERSION: Final = 1001
 _LENGTH: Final = 8
 """Bytes of the number in front of each storage."""
+_FIRST: Final = 256 << 10
+"""Bytes that are read at first: the pickles of any model, and few enough for shards by the
+thousand."""
 
 
-def open_legacy(file: SourceFile) -> Contents:
+def open_legacy(file: SourceFile, budget: Budget) -> Contents:
     """Read the pickles at the start of a file, and find its storages; no numbers are read.
 
     Raises:
@@ -47,24 +53,48 @@ def open_legacy(file: SourceFile) -> Contents:
         UnsupportedError: it is of another version, or asks for what no weights need.
         UnreadableError: it cannot be read.
     """
-    path = file.path
-    head = file.read(0, min(file.size, MAX_PICKLE), "the pickles")
-    whole = len(head) == file.size
-    magic = interpret(head, f"{path}: magic number", whole=whole)
-    if magic.value != MAGIC:
+    for most in (_FIRST, MAX_PICKLE):
+        head = file.read(0, min(file.size, most), "the pickles")
+        try:
+            return _open(file, head, budget)
+        except TruncatedError:
+            continue
+    raise UnsupportedError(
+        f"{file.path}: its pickles have more than {MAX_PICKLE:,} bytes, where those of a GPT-2 are "
+        "some tens of thousands"
+    )
+
+
+def _open(file: SourceFile, head: bytes, budget: Budget) -> Contents:
+    """Read the pickles in the first bytes of a file.
+
+    Raises:
+        TruncatedError: they go on behind these.
+    """
+    path, end = file.path, 0
+
+    def read(what: str) -> Pickle:
+        nonlocal end
+        whole = len(head) == file.size
+        found = interpret(head, f"{path}: {what}", end, whole=whole, budget=budget)
+        end = found.end
+        return found
+
+    if read("magic number").value != MAGIC:
         raise FormatError(f"{path}: magic number: {MAGIC:#x} expected, found another")
-    version = interpret(head, f"{path}: version", magic.end, whole=whole)
-    if version.value != _VERSION:
+    version = read("version").value
+    if version != _VERSION:
         raise UnsupportedError(
-            f"{path}: version {describe(version.value)} of the format, where {_VERSION} is the one "
+            f"{path}: version {describe(version)} of the format, where {_VERSION} is the one "
             "that is known"
         )
-    system = interpret(head, f"{path}: system", version.end, whole=whole)
-    saved = interpret(head, f"{path}: pickle", system.end, whole=whole)
-    keys = interpret(head, f"{path}: storage keys", saved.end, whole=whole)
+    read("system")
+    saved = read("pickle")
+    keys = read("storage keys")
+    budget.add_header(end)
     check_count(len(saved.storages), str(path))
     names = _parse_keys(keys.value, saved.storages, f"{path}: storage keys")
-    records, fault = _find_records(file, keys.end, [saved.storages[name] for name in names])
+    records, fault = _find_records(file, end, [saved.storages[name] for name in names])
     return Contents(saved.value, records, fault=fault)
 
 

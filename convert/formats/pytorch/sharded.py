@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from ...checkpoint.raw import FileInfo, RawCheckpoint
 from ...errors import Gpt2ConvertError, SourceNotFoundError
-from ..limits import check_count
 from ..safetensors.sharded import compare_names, describe_missing, group_names, read_index
-from .reader import open_file, open_part
+from .budget import Budget
+from .reader import check_growth, open_file, open_part
 from .signature import INDEX, NAME
 
 if TYPE_CHECKING:
@@ -41,14 +41,17 @@ def _open_shards(path: Path) -> RawCheckpoint:
     parts: list[Part] = []
     files = [FileInfo(str(path), path.stat().st_size)]
     faults: list[Gpt2ConvertError] = []
+    budget = Budget(str(path))
     for name in sorted(named):
         shard = path.with_name(name)
         try:
-            part = open_part(shard)
+            part = open_part(shard, budget)
         except SourceNotFoundError:
             faults.append(describe_missing(shard, len(named[name])))
             files.append(FileInfo(str(shard), None))
         except Gpt2ConvertError as error:
+            if budget.exceeded:
+                raise
             faults.append(error)
             files.append(FileInfo(str(shard), _size(shard)))
         else:
@@ -57,13 +60,14 @@ def _open_shards(path: Path) -> RawCheckpoint:
             faults += compare_names(path, shard, named[name], stored)
             files.append(FileInfo(str(shard), part.file.size))
             parts.append(part)
-            check_count(sum(len(each.tensors) for each in parts), str(path))
+    check_growth(parts, path)
     return RawCheckpoint(
         format=NAME,
         where=str(path),
         tensors=tuple(tensor for part in parts for tensor in part.tensors),
         files=tuple(files),
         open_files=tuple(part.file for part in parts),
+        configs=tuple(part.stated for part in parts if part.stated),
         faults=tuple(faults),
         folder=path.parent,
         notes=tuple(note for part in parts for note in part.notes),

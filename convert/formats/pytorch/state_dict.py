@@ -3,12 +3,15 @@
 A state dict is a dict of names and tensors, as Module.state_dict() of torch gives it. It is what
 was saved, or it stands in a dict of a training checkpoint under one of WRAPPERS, perhaps within
 another of them; beside it are the state of the optimizer and whatever else the trainer wants back.
-That is left out, and a note says so. Plain data within a state dict are left out, too; tensors that
+That is left out, and a note says so, but for the ``model_args`` of nanoGPT, which state what the
+model is. Plain data within a state dict are left out, too; tensors that
 stand deeper are not, since they may be weights.
 """
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import FormatError, UnsupportedError
@@ -23,12 +26,25 @@ if TYPE_CHECKING:
 WRAPPERS: Final = ("model", "state_dict", "model_state_dict", "module")
 """The keys under which trainers keep a state dict: nanoGPT, Lightning, torch's own examples,
 DeepSpeed."""
+MODEL_ARGS: Final = "model_args"
 _MOST_WRAPPERS: Final = 3
 """A dict in a dict in a dict."""
 
 
-def find_state_dict(value: object, where: str) -> tuple[list[tuple[str, Tensor]], tuple[str, ...]]:
-    """Return the names and the tensors of a model, and notes of what was left out.
+@dataclass(frozen=True, slots=True)
+class StateDict:
+    """The names and the tensors of a model, and notes of what was left out.
+
+    ``model_args`` are nanoGPT's as JSON, None where there are none.
+    """
+
+    tensors: list[tuple[str, Tensor]]
+    notes: tuple[str, ...]
+    model_args: bytes | None = None
+
+
+def find_state_dict(value: object, where: str) -> StateDict:
+    """Return the state dict in a saved object.
 
     Raises:
         FormatError: a tensor has no name that is text.
@@ -36,6 +52,7 @@ def find_state_dict(value: object, where: str) -> tuple[list[tuple[str, Tensor]]
     """
     path: list[str] = []
     notes: list[str] = []
+    model_args: bytes | None = None
     inner = _check_dict(value, where)
     for _ in range(_MOST_WRAPPERS):
         found = [(key, each) for key, each in _wrapped(inner) if each.tensors]
@@ -48,15 +65,42 @@ def find_state_dict(value: object, where: str) -> tuple[list[tuple[str, Tensor]]
             )
         key, chosen = found[0]
         path.append(key)
-        if len(inner) > 2:
-            beside = _describe_rest(inner, key)
+        known = [key]
+        if stated := _find_model_args(inner):
+            model_args = _write_json(stated)
+            known.append(MODEL_ARGS)
+        if beside := _describe_rest(inner, known):
             notes.append(f"read from {'/'.join(path)}; left out beside it: {beside}")
         inner = chosen
     place = f"{where}: {'/'.join(path)}" if path else where
     tensors, plain = _list_tensors(inner, place)
     if plain:
         notes.append(f"left out, as it is no tensor: {quote_some(plain)}")
-    return tensors, tuple(notes)
+    return StateDict(tensors, tuple(notes), model_args)
+
+
+def _find_model_args(node: Node) -> Node | None:
+    """Return the dict under MODEL_ARGS, if there is one and no tensor is in it."""
+    found = [
+        value
+        for key, value in node.pairs()
+        if key == MODEL_ARGS
+        and isinstance(value, Node)
+        and value.kind is Kind.DICT
+        and not value.tensors
+    ]
+    return found[-1] if found else None
+
+
+def _write_json(node: Node) -> bytes:
+    """Return a dict as JSON, in which what JSON has no word for is described."""
+    fields = {
+        _name(key): value
+        if value is None or isinstance(value, bool | int | float | str)
+        else describe(value)
+        for key, value in node.pairs()
+    }
+    return json.dumps(fields).encode()
 
 
 def _check_dict(value: object, where: str) -> Node:
@@ -79,14 +123,14 @@ def _wrapped(node: Node) -> list[tuple[str, Node]]:
     ]
 
 
-def _describe_rest(node: Node, chosen: str) -> str:
-    """Return what stands in a dict beside the chosen key, what holds tensors first."""
+def _describe_rest(node: Node, known: list[str]) -> str:
+    """Return what stands in a dict beside keys that are known, what holds tensors first."""
     holders: list[str] = []
     plain: list[str] = []
     tensors = 0
     for key, value in node.pairs():
         count = value.tensors if isinstance(value, Node) else isinstance(value, Tensor)
-        if key != chosen:
+        if key not in known:
             (holders if count else plain).append(_name(key))
             tensors += count
     counted = "1 tensor" if tensors == 1 else f"{tensors:,} tensors"

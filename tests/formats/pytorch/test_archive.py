@@ -17,6 +17,7 @@ import gpt2_convert
 from gpt2_convert import ChecksumError, FormatError, UnsupportedError
 from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.formats.pytorch.archive import open_zip
+from gpt2_convert.formats.pytorch.budget import Budget
 from gpt2_convert.io.source import SourceFile
 
 if TYPE_CHECKING:
@@ -123,10 +124,10 @@ def test_members_that_are_not_what_they_should_be_are_refused(
 def test_a_zip_file_without_a_pickle_is_none_of_torch_s(tmp_path: Path) -> None:
     path = write(tmp_path / "x.pt", {"version": b"3\n"})
     with pytest.raises(FormatError, match=r"no data\.pkl among its members"):
-        open_zip(SourceFile(path))
+        open_zip(SourceFile(path), Budget(str(path)))
     path.write_bytes(b"PK\x05\x06" + bytes(18))
     with pytest.raises(FormatError, match=r"no data\.pkl among its members"):
-        open_zip(SourceFile(path))
+        open_zip(SourceFile(path), Budget(str(path)))
 
 
 def test_a_member_that_stands_twice_is_refused(tmp_path: Path) -> None:
@@ -162,11 +163,11 @@ def test_a_damaged_member_fails_its_checksum(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("offset", "value", "words"),
     [
-        (0, b"PK\x03\x05", "no header of that name"),
-        (26, struct.pack("<H", 3), "no header of that name"),
-        (26, struct.pack("<H", 65_535), "no header of that name"),
-        (28, struct.pack("<H", 65_535), "24 bytes lead out of the file"),
-        (30, b"Archive", "another name where the zip directory has it"),
+        (0, b"PK\x03\x05", "no member of that name starts at byte "),
+        (26, struct.pack("<H", 3), "no member of that name starts at byte "),
+        (26, struct.pack("<H", 65_535), "no member of that name starts at byte "),
+        (28, struct.pack("<H", 65_535), "truncated: needs bytes "),
+        (30, b"Archive", "no member of that name starts at byte "),
     ],
 )
 def test_a_header_that_is_not_the_member_s_is_refused(
@@ -190,4 +191,4 @@ def test_a_member_is_not_taken_for_another(tmp_path: Path) -> None:
     )
     whole[first + 42 : first + 46] = whole[second + 42 : second + 46]
     path.write_bytes(whole)
-    assert "'archive/data/0': another name" in refusal(path, FormatError)
+    assert "inside 'archive/data/0'" in refusal(path, FormatError)

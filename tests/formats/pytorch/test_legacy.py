@@ -169,4 +169,4 @@ def test_a_whole_model_is_refused_by_its_class(tmp_path: Path) -> None:
 def test_pickles_longer_than_make_sense_are_refused(tmp_path: Path) -> None:
     saved, _ = pickled({"notes": "x" * (5 << 20)}, legacy=True)
     path = write(tmp_path / "x.bin", *HEAD, saved, pickle.dumps([], 2))
-    assert "pickle: longer than 4,194,304 bytes" in refusal(path, UnsupportedError)
+    assert "its pickles have more than 4,194,304 bytes" in refusal(path, UnsupportedError)

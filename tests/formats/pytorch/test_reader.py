@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import ml_dtypes
 import numpy as np
 import pytest
-from support import contracts, torch_files
+from support import bundles, contracts, raws, torch_files
 from support.contracts import contents, contents_of
 from support.torch_files import Storage, tensor, view
+from support.writers import Writer, every_writer
 
 import gpt2_convert
 from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.formats.pytorch import reader
+from gpt2_convert.formats.pytorch.budget import Budget
 from gpt2_convert.formats.pytorch.reader import open_file, open_part
 from gpt2_convert.io.source import CHUNK
 
@@ -199,10 +201,10 @@ def test_something_else_in_place_of_a_shard_is_named(tmp_path: Path) -> None:
     path = tmp_path / "x.bin"
     path.write_bytes(b"<html>")
     with pytest.raises(gpt2_convert.FormatError, match="HTML"):
-        open_part(path)
+        open_part(path, Budget(str(path)))
     path.write_bytes(b"something else")
     with pytest.raises(gpt2_convert.FormatError, match="starts with b'somethin'"):
-        open_part(path)
+        open_part(path, Budget(str(path)))
 
 
 @FORMATS
@@ -218,4 +220,63 @@ def test_what_lies_beside_the_weights_travels_with_them(format: str, tmp_path: P
 def test_a_name_with_half_a_surrogate_pair_makes_no_trouble(format: str, tmp_path: Path) -> None:
     path = torch_files.write(tmp_path / "x.pt", {"\ud800": tensor(NUMBERS)}, format)
     with pytest.raises(gpt2_convert.SchemaError, match=r"they are '\\ud800'"):
+        gpt2_convert.open(path)
+
+
+# What a trainer keeps beside the weights.
+
+
+def nanogpt(**changes: object) -> dict[str, object]:
+    """Return what train.py of nanoGPT saves, but for the layout of its weights."""
+    state = {f"_orig_mod.transformer.{name}": each for name, each in raws.huggingface().items()}
+    sizes = bundles.TINY
+    args: dict[str, object] = {
+        "n_layer": sizes["n_layer"], "n_head": sizes["n_head"], "n_embd": sizes["n_embd"],
+        "block_size": sizes["n_ctx"], "bias": True, "vocab_size": sizes["n_vocab"], "dropout": 0.1,
+    }  # fmt: skip
+    moments = {"step": tensor(np.ones((), np.float32)), "exp_avg": tensor(NUMBERS)}
+    return {
+        "model": torch_files.state_dict(state),
+        "optimizer": {"state": {0: moments}, "param_groups": [{"lr": 6e-4, "params": [0]}]},
+        "model_args": args | changes,
+        "iter_num": 2000,
+        "best_val_loss": tensor(np.array(1.5, np.float32)),
+        "config": {"out_dir": "out", "eval_interval": 250},
+    }
+
+
+@every_writer
+def test_what_nanogpt_states_of_its_model_travels_with_the_weights(
+    writer: Writer, tmp_path: Path
+) -> None:
+    path = torch_files.write(tmp_path / "ckpt.pt", nanogpt())
+    written = tmp_path / writer.name
+    report = writer.convert(path, written)
+    assert report.ok
+    left, gelu = report.notes[:2]
+    assert left == (
+        "read from model; left out beside it: 'optimizer', 'best_val_loss' (3 tensors), "
+        "'iter_num', 'config'"
+    )
+    assert gelu.startswith(f"{path}: model_args does not say which GELU the model has: taken is")
+    with gpt2_convert.open(written) as found:
+        assert found.hparams.known() == bundles.TINY
+        assert found.config.activation_function == "gelu"
+        assert found.config.document is not None
+        assert found.config.document["resid_pdrop"] == 0.1
+        for name, array in raws.canonical().items():
+            np.testing.assert_array_equal(found[name].array(), array)
+    assert gpt2_convert.digest(written).sha256 == gpt2_convert.digest(path).sha256
+    assert gpt2_convert.verify(written, path).ok
+
+
+def test_a_model_of_nanogpt_s_without_biases_is_refused_by_that_name(tmp_path: Path) -> None:
+    path = torch_files.write(tmp_path / "ckpt.pt", nanogpt(bias=False))
+    with pytest.raises(gpt2_convert.UnsupportedError, match="a nanoGPT model without biases"):
+        gpt2_convert.open(path)
+
+
+def test_sizes_that_nanogpt_states_and_the_tensors_do_not_have_are_refused(tmp_path: Path) -> None:
+    path = torch_files.write(tmp_path / "ckpt.pt", nanogpt(block_size=32))
+    with pytest.raises(gpt2_convert.SchemaError, match=r"expected .* by .*: model_args"):
         gpt2_convert.open(path)

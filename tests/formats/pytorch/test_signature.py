@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from support.torch_files import FORMATS, MAGIC, legacy_file, state_dict, zip_file, zipped
 
 from gpt2_convert.formats.npz.reader import recognises as npz_recognises
+from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.formats.pytorch.signature import recognises
 
 VALUE = state_dict({"a": np.ones(3, np.float32)})
@@ -41,6 +44,48 @@ def test_another_of_torch_s_members_may_be_the_first(first: str, tmp_path: Path)
     path.write_bytes(zipped({first: b"", "data.pkl": b"N."}))
     assert recognises(path)
     assert not npz_recognises(path)
+
+
+def test_a_file_that_was_unpacked_and_zipped_again_is_known(tmp_path: Path) -> None:
+    # In the order of a folder's names on disk, which is any, and with entries for folders.
+    path = tmp_path / "x"
+    inside = zip_file(VALUE)
+    with zipfile.ZipFile(io.BytesIO(inside)) as archive:
+        found = {name: archive.read(name) for name in archive.namelist()}
+    for order in (sorted(found), sorted(found, reverse=True)):
+        with zipfile.ZipFile(path, "w") as archive:
+            for folder in ("archive/", "archive/data/"):
+                archive.mkdir(folder)
+            for name in order:
+                archive.writestr(name, found[name])
+        assert recognises(path)
+        assert not npz_recognises(path)
+        with open_raw(path) as raw:
+            (tensor,) = raw.tensors
+            np.testing.assert_array_equal(tensor.array(), np.ones(3, np.float32))
+
+
+def test_any_storage_may_be_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(zipped({"data/1234": b"", "data.pkl": b"N."}))
+    assert recognises(path)
+
+
+def test_folders_that_never_end_are_no_signature(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(100):
+            archive.mkdir(f"archive/{number}/")
+    assert not recognises(path)
+    folders = path.read_bytes()
+    for cut in range(4, 120):
+        path.write_bytes(folders[:cut])
+        assert not recognises(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.mkdir("archive/")
+        archive.writestr("archive/data/x.npy", b"")
+    assert not recognises(path)
+    assert npz_recognises(path)
 
 
 def test_an_index_is_known_by_its_name(tmp_path: Path) -> None:

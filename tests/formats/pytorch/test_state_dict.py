@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from typing import TYPE_CHECKING
+
 import pytest
 
 from gpt2_convert import FormatError, UnsupportedError
 from gpt2_convert.formats import limits
 from gpt2_convert.formats.pytorch.state_dict import find_state_dict
-from gpt2_convert.formats.pytorch.values import Kind, Node, Storage, Tensor
+from gpt2_convert.formats.pytorch.values import Kind, Name, Node, Storage, Tensor
 from gpt2_convert.tensors.dtype import DType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 STORAGE = Storage("0", DType.FLOAT32, 6)
 A, B, C = (Tensor(STORAGE, offset, (), (), DType.FLOAT32) for offset in range(3))
@@ -25,8 +31,8 @@ def node(value: object) -> object:
 
 
 def find(value: object) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    tensors, notes = find_state_dict(node(value), "x.pt")
-    return dict(tensors), notes
+    found = find_state_dict(node(value), "x.pt")
+    return dict(found.tensors), found.notes
 
 
 def test_a_state_dict_alone_is_all_there_is() -> None:
@@ -48,7 +54,6 @@ def test_what_stands_beside_it_is_left_out_and_said() -> None:
     checkpoint = {
         "model": STATE,
         "optimizer": {"state": {0: {"step": C, "exp_avg": C}}, "param_groups": [{"lr": 0.1}]},
-        "model_args": {"n_layer": 12},
         "iter_num": 7,
         "best_val_loss": C,
         "config": None,
@@ -58,12 +63,42 @@ def test_what_stands_beside_it_is_left_out_and_said() -> None:
     (note,) = notes
     assert note == (
         "read from model; left out beside it: 'optimizer', 'best_val_loss' (3 tensors), "
-        "'model_args', 'iter_num', 'config'"
+        "'iter_num', 'config'"
     )
     assert find({"epoch": 3, "state_dict": {"model": STATE, "ema": {"x": C}}})[1] == (
         "read from state_dict; left out beside it: 'epoch'",
         "read from state_dict/model; left out beside it: 'ema' (1 tensor)",
     )
+
+
+@pytest.mark.parametrize("outer", [lambda value: value, lambda value: {"state_dict": value}])
+def test_nanogpt_s_model_args_are_handed_on(outer: Callable[[object], object]) -> None:
+    args = {"n_layer": 2, "block_size": 8, "bias": True, "dropout": 0.1, "init": None, "name": "x"}
+    found = find_state_dict(node(outer({"model": STATE, "model_args": args})), "x.pt")
+    assert found.model_args is not None
+    assert json.loads(found.model_args) == args
+    assert (dict(found.tensors), found.notes) == (STATE, ())
+
+
+def test_model_args_that_json_has_no_word_for_are_described() -> None:
+    args = {"n_layer": [2], "dtype": Name("torch.float16"), 7: 8}
+    found = find_state_dict(node({"model": STATE, "model_args": args}), "x.pt")
+    assert found.model_args is not None
+    assert json.loads(found.model_args) == {
+        "n_layer": "a list", "dtype": "the name 'torch.float16'", "7": 8,
+    }  # fmt: skip
+
+
+def test_model_args_that_are_something_else_are_left_out_and_said() -> None:
+    for other in ([1], "x", None):
+        found = find_state_dict(node({"model": STATE, "model_args": other}), "x.pt")
+        assert found.model_args is None
+        assert found.notes == ("read from model; left out beside it: 'model_args'",)
+    found = find_state_dict(node({"model": STATE, "model_args": {"x": C}}), "x.pt")
+    assert found.model_args is None
+    assert found.notes == ("read from model; left out beside it: 'model_args' (1 tensor)",)
+    # Beside no state dict they are plain data.
+    assert find_state_dict(node({**STATE, "model_args": {"n_layer": 2}}), "x.pt").model_args is None
 
 
 def test_a_wrapper_s_name_for_something_else_is_no_wrapper() -> None:
@@ -81,8 +116,7 @@ def test_plain_data_among_the_tensors_are_left_out_and_said() -> None:
 
 def test_a_name_that_stands_twice_is_listed_twice() -> None:
     twice = Node(Kind.DICT, ["a", A, "a", B])
-    tensors, _ = find_state_dict(twice, "x.pt")
-    assert tensors == [("a", A), ("a", B)]
+    assert find_state_dict(twice, "x.pt").tensors == [("a", A), ("a", B)]
 
 
 @pytest.mark.parametrize("value", [None, 7, [A], A, "text"])
