@@ -23,18 +23,16 @@ from ..errors import (
     FetchError,
     FormatError,
     SourceNotFoundError,
-    UnsupportedError,
     UsageError,
 )
-from ..formats.foreign import TORCH_ZIP
-from ..formats.huggingface.folder import MODEL, MODEL_INDEX
+from ..formats.huggingface.folder import MODEL, MODEL_INDEX, PYTORCH_INDEX, PYTORCH_MODEL
 from ..formats.safetensors.reader import NAME as FORMAT
 from ..formats.safetensors.reader import SUFFIX
 from ..formats.safetensors.sharded import parse_index
 from ..formats.statements import CONFIG, MAX_CONFIG_BYTES
 from ..model.schema import load_family
 from ..model.stated import read_stated
-from ..quoting import clip, quote
+from ..quoting import clip, quote, quote_some
 from ..reports.fetch import Proof
 from .address import parse_site
 from .answers import COMMIT
@@ -45,7 +43,6 @@ from .published import load_published
 if TYPE_CHECKING:
     from typing import Final
 
-    from ..errors import Gpt2ConvertError
     from .address import Address, Site
     from .client import Answer, Client
     from .content import Digest
@@ -57,8 +54,9 @@ MAX_INDEX_BYTES: Final = 16 << 20
 MAX_SHARDS: Final = 1000
 _COMMIT: Final = re.compile("[0-9a-f]{40}")
 _TOKEN: Final = re.compile(r"[!-~]+")
-_PICKLES: Final = ("pytorch_model.bin", "pytorch_model.bin.index.json")
-_BINARY: Final = (".model",)
+_WEIGHTS: Final = ((MODEL, MODEL_INDEX, SUFFIX), (PYTORCH_MODEL, PYTORCH_INDEX, ".bin"))
+"""The file of weights, the index of shards, and what ends the names of these: the better first."""
+_BINARY: Final = (".model", ".bin")
 _NOT_FOUND: Final = (404, 410)
 _NO_FILE: Final = (None, "EntryNotFound")
 """What X-Error-Code says of a file; of a model or a revision it says something else."""
@@ -234,12 +232,19 @@ def _refuse_other_models(client: Client, config: Wanted) -> None:
 
 def _find_weights(client: Client, repository: _Repository) -> list[Wanted]:
     """Return the file of weights, or the index of the shards and them all."""
-    model = repository.find(MODEL)
-    if model is not None:
-        return [model]
-    index = repository.find(MODEL_INDEX)
-    if index is None:
-        raise _explain_absence(repository)
+    for model, index, suffix in _WEIGHTS:
+        if (found := repository.find(model)) is not None:
+            return [found]
+        if (found := repository.find(index)) is not None:
+            return [found, *_find_shards(client, repository, found, suffix)]
+    names = quote_some([name for model, index, _ in _WEIGHTS for name in (model, index)])
+    raise SourceNotFoundError(f"{repository.place}: has none of {names}; {client.site.missing}")
+
+
+def _find_shards(
+    client: Client, repository: _Repository, index: Wanted, suffix: str
+) -> list[Wanted]:
+    """Return the shards that an index names, in files whose names end with ``suffix``."""
     text = _read_whole(client, index, MAX_INDEX_BYTES)
     names = sorted(set(parse_index(text, str(index.address)).values()))
     if len(names) > MAX_SHARDS:
@@ -248,25 +253,16 @@ def _find_weights(client: Client, repository: _Repository) -> list[Wanted]:
         )
     shards: list[Wanted] = []
     for name in names:
-        if name.startswith(".") or not name.endswith(SUFFIX):
-            raise FormatError(f"{index.address}: {quote(name)}: a {SUFFIX} file expected")
+        if name.startswith(".") or not name.endswith(suffix):
+            raise FormatError(f"{index.address}: {quote(name)}: a {suffix} file expected")
         shard = repository.find(name)
         if shard is None:
             raise SourceNotFoundError(
-                f"{repository.place.below(name)}: 404 Not Found, and {MODEL_INDEX} names it; "
+                f"{repository.place.below(name)}: 404 Not Found, and {index.name} names it; "
                 f"{client.site.missing}"
             )
         shards.append(shard)
-    return [index, *shards]
-
-
-def _explain_absence(repository: _Repository) -> Gpt2ConvertError:
-    """Return the error for a repository without weights that are read here."""
-    said = f"{repository.place}: has no {MODEL} and no {MODEL_INDEX}"
-    for name in _PICKLES:
-        if repository.find(name) is not None:
-            return UnsupportedError(f"{said}, but {name}, {TORCH_ZIP}")
-    return SourceNotFoundError(f"{said}; {repository.client.site.missing}")
+    return shards
 
 
 def _read_whole(client: Client, wanted: Wanted, most: int) -> bytes:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
-from support import bundles, mirrors, raws
+from support import bundles, mirrors, raws, torch_files
 from support import web as server
 from support.documents import assert_valid
 from support.mirrors import COMMIT, DATA, INDEX, META, REPOSITORY, Hub
@@ -244,6 +244,29 @@ def test_a_model_of_the_hub_is_there_and_proven(
     assert gpt2_convert.fetch(REPOSITORY, tmp_path / "tiny").fetched_nbytes == 0
     asked = [each.path for each in hub.web.requests if each.method == "GET"]
     assert asked == [hub.path("config.json")]  # read before anything else, and not kept
+
+
+def test_a_model_of_a_pytorch_file_is_there_and_proven(
+    web: Server, hf: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", web.url)
+    del hf["model.safetensors"]
+    body = torch_files.zip_file(torch_files.state_dict(raws.huggingface()))
+    hf["pytorch_model.bin"] = body
+    hub = Hub(web, hf, ("pytorch_model.bin",))
+    report = gpt2_convert.fetch(REPOSITORY, tmp_path / "tiny")
+    assert contents(tmp_path / "tiny") == hf
+    assert report.totals.tensors == len(raws.canonical())
+    assert_valid(report.as_json(), "report")
+    assert gpt2_convert.convert(tmp_path / "tiny", tmp_path / "out.npz").ok
+    # Whole, and what the Hub states, but a program.
+    program = torch_files.zipped({"data.pkl": b"cos\nsystem\n."})
+    hub.put("pytorch_model.bin", program, large=True)
+    error = refusal(REPOSITORY, tmp_path / "other")
+    assert "cannot be proven, and was discarded: pytorch_model.bin: data.pkl: asks for" in str(
+        error
+    )
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_model_in_shards_is_there_whole(

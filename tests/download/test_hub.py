@@ -231,16 +231,35 @@ def test_another_model_is_refused_before_its_weights_are_looked_for(web: Server)
     assert len(web.requests) == 2
 
 
-def test_a_pickle_alone_is_refused_by_name(web: Server) -> None:
-    Hub(web, {"config.json": CONFIG, "pytorch_model.bin": b"x"}, ())
-    told = refusal(UnsupportedError)
-    assert "has no model.safetensors" in told
-    assert "but pytorch_model.bin, a PyTorch file" in told
+def test_a_pytorch_file_is_fetched_where_there_is_nothing_better(web: Server) -> None:
+    both = {"config.json": CONFIG, "pytorch_model.bin": WEIGHTS, "optimizer.pt": WEIGHTS}
+    Hub(web, both, ("pytorch_model.bin",))
+    _, weights = plan().wanted
+    assert (weights.name, weights.binary) == ("pytorch_model.bin", True)
+    assert weights.known.digest == Digest(SHA256, hashlib.sha256(WEIGHTS).hexdigest())
+    for better in (FILES, SHARDS):
+        Hub(web, {**both, **better}, ("pytorch_model.bin", *LARGE))
+        assert "pytorch_model.bin" not in [each.name for each in plan().wanted]
+
+
+def test_so_are_the_shards_of_one(web: Server) -> None:
+    index = json.dumps({"weight_map": {"a": "pytorch_model-1.bin"}}).encode()
+    files = {
+        "config.json": CONFIG,
+        "pytorch_model.bin.index.json": index,
+        "pytorch_model-1.bin": b"one",
+    }
+    Hub(web, files, ("pytorch_model-1.bin",))
+    assert [each.name for each in plan().wanted] == list(files)
+    other = json.dumps({"weight_map": {"a": "model-1.safetensors"}}).encode()
+    Hub(web, {**files, "pytorch_model.bin.index.json": other}, ())
+    assert "'model-1.safetensors': a .bin file expected" in refusal(FormatError)
 
 
 def test_no_weights_at_all_are_told(web: Server) -> None:
     Hub(web, {"config.json": CONFIG}, ())
-    assert re.search("has no model.safetensors and no .*; check some-owner/tiny and its revision",
+    assert re.search("has none of 'model.safetensors', .*, 'pytorch_model.bin.index.json'; check "
+                     "some-owner/tiny and its revision",
                      refusal(SourceNotFoundError))  # fmt: skip
 
 

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 MODEL: Final = "model.safetensors"
 MODEL_INDEX: Final = MODEL.removesuffix(SUFFIX) + INDEX
 ADAPTERS: Final = ("adapter_model.safetensors", "adapter_model.bin")
-PYTORCH: Final = ("pytorch_model.bin", "pytorch_model.bin.index.json", ADAPTERS[1])
+PYTORCH_MODEL: Final = "pytorch_model.bin"
+PYTORCH_INDEX: Final = f"{PYTORCH_MODEL}.index.json"
+PYTORCH: Final = (PYTORCH_MODEL, PYTORCH_INDEX, ADAPTERS[1])
 """The weights in PyTorch files. Those of any other name may be a trainer's."""
 
 
