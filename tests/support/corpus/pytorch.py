@@ -169,6 +169,11 @@ MALICIOUS: Mapping[str, tuple[Write, str]] = {
     ),
     "a module that is torch's": (called("torch.hub", "load", "x"), ASKS.format("torch.hub.load")),
     "torch.load": (called("torch.serialization", "load", "x"), ASKS.format(".*load")),
+    "torch's loading of bytes": (
+        called("torch.storage", "_load_from_bytes", pickle.dumps(Trap(os.system, "x"))),
+        ASKS.format("torch.storage._load_from_bytes"),
+    ),
+    "a module that is run": (called("runpy", "run_path", "x.py"), ASKS.format("runpy.run_path")),
     "a name with a dot": (
         called("torch", "serialization.os.system", "x"), ASKS.format(".*os.system")
     ),
@@ -222,6 +227,17 @@ MALICIOUS: Mapping[str, tuple[Write, str]] = {
         program(in_state(b"L" + b"9" * 1_000_000 + b"L\n")), "the opcode LONG"
     ),
     "a text of 4 GB": (program(in_state(b"X\xff\xff\xff\xff")), "ends in the middle"),
+    "bytes of 16 EB": (program(in_state(b"\x8e" + b"\xff" * 8)), "the opcode BINBYTES8"),
+    "an array of 16 EB": (program(in_state(b"\x96" + b"\xff" * 8)), "the opcode BYTEARRAY8"),
+    "a value put on the stack again and again": (program(in_state(b"]" + b"2" * 500_000)), "DUP"),
+    "tuples of a thousand values, each of which is a thousand": (
+        program(in_state(b")q\0" + b"".join(
+            b"(" + b"h%c" % turn * 1000 + b"tq%c" % (turn + 1) for turn in range(70)
+        ))), DEEP,
+    ),
+    "a number of 255 bytes for a size": (
+        built(size=(1 << 2000, 4)), "a tensor's size: a tuple of whole numbers expected"
+    ),
     "a text of 16 EB": (program(in_state(b"\x8d" + b"\xff" * 8)), "the opcode BINUNICODE8"),
     "a frame of 16 EB": (program(b"\x80\4\x95" + b"\xff" * 8 + b"N."), "found None"),
     "a protocol of tomorrow": (program(b"\x80\7N."), "protocol 7"),
