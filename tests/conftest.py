@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
 import signal
 from pathlib import Path
@@ -13,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from support import bundles, mirrors
 from support.forked import forking
+from support.tf_writers import import_tensorflow
 from support.web import serving
 
 if TYPE_CHECKING:
@@ -81,18 +80,15 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def tf() -> ModuleType:
     """TensorFlow, the oracle. Its wheels stop at Python 3.13."""
-    if importlib.util.find_spec("tensorflow") is None:
-        pytest.skip("TensorFlow is not installed: pip install 'gpt2-convert[tensorflow]'")
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # its imports warn, which is not ours to mend
-        return importlib.import_module("tensorflow")
+    return import_tensorflow()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run what needs TensorFlow last: it makes this process large, and each fork of it slow."""
     for item in items:
-        if "tf" in getattr(item, "fixturenames", ()):
+        values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        # A line of the table of writers, whose target TensorFlow loads.
+        through_it = any(getattr(each, "to", None) == "tensorflow" for each in values)
+        if through_it or "tf" in getattr(item, "fixturenames", ()):
             item.add_marker("tensorflow")
     items.sort(key=lambda item: item.get_closest_marker("tensorflow") is not None)

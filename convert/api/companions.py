@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..formats.companions import Beside, check_companion, compare_companion, list_beside
@@ -25,7 +26,11 @@ def choose_companions(checkpoint: Checkpoint, writer: Writer, *, weights_only: b
     travel = bool(writer.folder_of) and not weights_only
     beside = list_beside(checkpoint.raw, travel=travel)
     if travel:
-        return beside
+        names = writer.companion_names
+        renamed = (
+            replace(each, name=names.get(each.name, each.name)) for each in beside.companions
+        )
+        return replace(beside, companions=tuple(renamed))
     reason = "only the weights were asked for" if weights_only else "one file has no room for it"
     left = [
         *beside.left,

@@ -62,8 +62,9 @@ def convert(
 ) -> ConversionReport:
     """Convert the checkpoint at ``source`` into the file or folder ``target``.
 
-    ``to`` is a key of WRITERS; without it the suffix of ``target`` decides. ``compress`` is "gzip",
-    for HDF5. ``digest`` adds SHA-256 digests to the report, of the target as it was read back.
+    ``to`` is a key of WRITERS; without it the suffix of ``target`` decides, and a folder becomes a
+    Hugging Face model. ``compress`` is "gzip", for HDF5. ``digest`` adds SHA-256 digests to the
+    report, of the target as it was read back.
     ``force`` allows an existing target to be replaced. ``verify=False`` waives the proof.
     ``weights_only`` leaves the files beside the weights behind, which travel otherwise from folder
     to folder, the tokenizer's for example. The other keywords are those of :func:`.open`
@@ -134,7 +135,7 @@ def convert(
             totals=totals,
             mapped=tuple((tensor.source_name, name) for name, tensor in checkpoint.items()),
             dropped=checkpoint.dropped,
-            notes=(*checkpoint.notes, *notes, *made.left),
+            notes=(*checkpoint.notes, *writer.notes(checkpoint), *notes, *made.left),
             verification=verification,
             digests=None if hashes is None else list_digests(written, checkpoint, hashes),
             engine=checkpoint.raw.engine,

@@ -16,11 +16,15 @@ from ..io.free_space import check_free_space
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Final
 
     from ..checkpoint.canonical import Checkpoint
     from ..formats.companions import Beside
     from ..formats.writers import Compression, TargetFormat, Writer
     from ..io.atomic import Partial
+
+_FOLDER: Final = "/"
+"""The end of the name of a folder, which need not be there if the folder is."""
 
 
 def choose_format(
@@ -88,9 +92,13 @@ def partial_target(
 def _format_of(target: str) -> str:
     """Return the format that the end of a target's name asks for."""
     for name, writer in WRITERS.items():
-        if target.lower().endswith(writer.suffixes) or (writer.folder_of and os.path.isdir(target)):
+        if target.lower().endswith(writer.suffixes):
             return name
-    known = ", ".join(f"{writer.suffixes[0]!r} ({name})" for name, writer in WRITERS.items())
+        if _FOLDER in writer.suffixes and os.path.isdir(target):
+            return name
+    known = ", ".join(
+        f"{writer.suffixes[0]!r} ({name})" for name, writer in WRITERS.items() if writer.suffixes
+    )
     raise UsageError(
         f"{target}: which format? its name ends with none of {known}",
         Advice("say it with {}", "to"),

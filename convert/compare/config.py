@@ -69,19 +69,19 @@ def compare_config(source: Checkpoint, target: RawCheckpoint) -> Comparison:
 def prove_config(
     source: Checkpoint, target: RawCheckpoint, expected: Mapping[str, object]
 ) -> tuple[Finding, ...]:
-    """Compare every field of what was to be written with what the target has."""
+    """Compare every field of what was to be written with what the target has, in all its places."""
     try:
         found = [config.fields() for config in target.configs]
     except FormatError as error:
         return (Finding(Kind.CONFIG, "config", str(error)),)
-    if len(found) != 1:
-        text = f"stated {len(found)} times in the target, and once is what was written"
-        return (Finding(Kind.CONFIG, "config", text),)
-    keys = list(dict.fromkeys([*expected, *found[0]]))
+    if not found:
+        return (Finding(Kind.CONFIG, "config", "stated nowhere in the target"),)
+    # What two files state, each has to state as it was written.
     return tuple(
-        _describe(Kind.CONFIG, key, expected.get(key, _ABSENT), found[0].get(key, _ABSENT))
-        for key in keys
-        if not _same(expected.get(key, _ABSENT), found[0].get(key, _ABSENT))
+        _describe(Kind.CONFIG, key, expected.get(key, _ABSENT), value)
+        for key in dict.fromkeys([*expected, *(key for fields in found for key in fields)])
+        for value in [fields[key] for fields in found if key in fields] or [_ABSENT]
+        if not _same(expected.get(key, _ABSENT), value)
     )
 
 

@@ -45,9 +45,10 @@ _LEFT: Final = {
 }  # fmt: skip
 """What stays behind, by name in small letters, and why."""
 _MODEL_FOLDER: Final = (
-    "vocab.json", "vocab.txt", "merges.txt", "tokenizer.json", "tokenizer_config.json",
-    "special_tokens_map.json", "added_tokens.json", "spiece.model", "tokenizer.model", "bpe.model",
-    "sentencepiece.bpe.model", "*.tiktoken", "chat_template.jinja", "chat_template.json",
+    "vocab.json", "vocab.txt", "merges.txt", "encoder.json", "vocab.bpe", "tokenizer.json",
+    "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "spiece.model",
+    "tokenizer.model", "bpe.model", "sentencepiece.bpe.model", "*.tiktoken",
+    "chat_template.jinja", "chat_template.json",
     "generation_config.json", "preprocessor_config.json", "modelcard.json", "readme.md", "license",
     "license.txt", "license.md", "configuration_*.py", "modeling_*.py", "tokenization_*.py",
 )  # fmt: skip

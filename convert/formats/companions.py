@@ -6,7 +6,8 @@ behind, and named, are folders, weights in other containers and what trainers ke
 The configuration is no companion, since it is read and written (:mod:`.statements`).
 
 OpenAI's names of the tokenizer's files become Hugging Face's: ``encoder.json`` is ``vocab.json``
-and ``vocab.bpe`` is ``merges.txt``, byte for byte.
+and ``vocab.bpe`` is ``merges.txt``, byte for byte. In a target of OpenAI's layout they have
+OpenAI's.
 
 A link must lead to a file of the same folder, or to the blobs of the Hugging Face Hub's cache
 (``snapshots/<commit>/…`` links to ``blobs/<hash>`` in the folder of the model). What a companion
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 _TRANSLATED: Final = {"encoder.json": "vocab.json", "vocab.bpe": "merges.txt"}
 """OpenAI's names, and Hugging Face's for the same bytes."""
+OPENAI_NAMES: Final = {theirs: openai for openai, theirs in _TRANSLATED.items()}
 MAX_NAMES_A_FILE: Final = 16
 """Names of a file in a folder, by links: of some in the Hub's cache, whose contents are equal."""
 _LEAVE: Final = Advice("or leave them behind with {}", "weights_only", True)
@@ -48,7 +50,7 @@ _LEAVE: Final = Advice("or leave them behind with {}", "weights_only", True)
 
 @dataclass(frozen=True, slots=True)
 class Companion:
-    """A file that travels: where it lies, and the name that it has in a Hugging Face folder."""
+    """A file that travels: where it lies, and its name in a Hugging Face folder or in a target."""
 
     path: Path
     name: str

@@ -1,21 +1,24 @@
 """The configuration in files beside the weights: OpenAI's hparams.json, Hugging Face's config.json.
 
 They count where the container states nothing itself, and where the folder is what was named: then
-whoever loads it elsewhere will read them, so all that is stated has to agree.
+whoever loads it elsewhere will read them, so all that is stated has to agree. The targets that are
+folders have them.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..checkpoint.raw import FileInfo, RawConfig
-from ..errors import Gpt2ConvertError
+from ..errors import Gpt2ConvertError, UnsupportedError
 from ..io.source import read_small
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Final
 
     from ..checkpoint.raw import RawCheckpoint
@@ -23,6 +26,21 @@ if TYPE_CHECKING:
 HPARAMS: Final = "hparams.json"
 CONFIG: Final = "config.json"
 MAX_CONFIG_BYTES: Final = 1 << 20
+
+
+def spell_config(fields: Mapping[str, object], where: str, *, sort_keys: bool = False) -> bytes:
+    """Return the text of config.json; ``where`` is the checkpoint that it is of.
+
+    Raises:
+        UnsupportedError: it is larger than a reader wants it.
+    """
+    text = json.dumps(fields, indent=2, sort_keys=sort_keys) + "\n"
+    if len(text) > MAX_CONFIG_BYTES:
+        raise UnsupportedError(
+            f"{where}: its configuration takes {len(text):,} bytes as {CONFIG}, "
+            f"where at most {MAX_CONFIG_BYTES:,} make sense; shorten it"
+        )
+    return text.encode()
 
 
 def read_beside(raw: RawCheckpoint, *, folder_named: bool) -> RawCheckpoint:

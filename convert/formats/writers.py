@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from .companions import OPENAI_NAMES
 from .hdf5 import writer as hdf5
 from .huggingface import writer as huggingface
 from .npz import writer as npz
 from .provenance import state_config
 from .safetensors import writer as safetensors
+from .tensorflow import writer as tensorflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,10 +28,14 @@ if TYPE_CHECKING:
 
     Write = Callable[[Checkpoint, Path, Callable[[int], None]], None]
 
-TargetFormat: TypeAlias = Literal["npz", "safetensors", "hdf5", "hf"]
+TargetFormat: TypeAlias = Literal["npz", "safetensors", "hdf5", "hf", "tensorflow"]
 """The keys of WRITERS."""
 Compression: TypeAlias = Literal["gzip"]
 """What some of them can compress with."""
+
+
+def _note_nothing(checkpoint: Checkpoint) -> tuple[str, ...]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +45,11 @@ class Writer:
     ``load(proof)`` imports the libraries that writing takes and, with ``proof``, those that reading
     back takes, so that what goes wrong with that does so before anything is written.
     ``suffixes`` are the ends of names that ask for it. ``read_as`` is the key of READERS that reads
-    it. ``config(checkpoint)`` is the configuration that the target states. ``compressed`` has
-    another function to write for each compression that the container offers. ``folder_of``
-    are the names that it may write where it fills a folder.
+    it. ``config(checkpoint)`` is the configuration that the target states, and
+    ``notes(checkpoint)`` what should be known of how it does. ``compressed`` has another function
+    to write for each compression that the container offers. ``folder_of`` are the names that it may
+    write where it fills a folder, and ``companion_names`` those that it has for files beside the
+    weights, by Hugging Face's.
     """
 
     title: str
@@ -52,6 +60,8 @@ class Writer:
     config: Callable[[Checkpoint], Mapping[str, object]]
     compressed: Mapping[str, Write] = field(default_factory=dict)
     folder_of: frozenset[str] = frozenset()
+    companion_names: Mapping[str, str] = field(default_factory=dict)
+    notes: Callable[[Checkpoint], tuple[str, ...]] = _note_nothing
 
 
 WRITERS: Final[dict[str, Writer]] = {
@@ -81,5 +91,16 @@ WRITERS: Final[dict[str, Writer]] = {
         "safetensors",
         huggingface.build_config,
         folder_of=huggingface.FILES,
+    ),
+    tensorflow.NAME: Writer(
+        "TensorFlow checkpoint in OpenAI's layout",
+        tensorflow.write,
+        tensorflow.load,
+        (),
+        "tensorflow",
+        tensorflow.state_config,
+        folder_of=tensorflow.FILES,
+        companion_names=OPENAI_NAMES,
+        notes=tensorflow.note_config,
     ),
 }

@@ -53,6 +53,17 @@ def test_what_does_not_travel_is_named_with_the_reason(
     assert [each.name for each in everything.companions] == ["a.md", "merges.txt"]
 
 
+def test_a_target_in_openai_s_layout_has_openai_s_names_for_the_tokenizer(tmp_path: Path) -> None:
+    for name in ("merges.txt", "vocab.json", "a.md"):
+        (tmp_path / name).touch()
+    found = choose_companions(checkpoint_in(tmp_path), WRITERS["tensorflow"], weights_only=False)
+    assert {each.path.name: each.name for each in found.companions} == {
+        "a.md": "a.md",
+        "merges.txt": "vocab.bpe",
+        "vocab.json": "encoder.json",
+    }
+
+
 def test_notes_of_all_are_gathered_and_the_first_fault_is_raised(tmp_path: Path) -> None:
     (tmp_path / "vocab.json").write_text('{"a": 9}')
     vocabulary = Companion(tmp_path / "vocab.json", "vocab.json")

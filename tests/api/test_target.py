@@ -45,6 +45,13 @@ def test_a_folder_that_is_there_asks_for_a_folder(place: Path) -> None:
     assert choose_format(place, None, None) == "hf"
 
 
+def test_a_tensorflow_checkpoint_has_to_be_asked_for(tiny: Path) -> None:
+    assert choose_format(tiny, None, None) == "hf"
+    assert choose_format(tiny, "tensorflow", None) == "tensorflow"
+    with pytest.raises(gpt2_convert.UsageError, match=r"none of '\.npz' \(npz\), .*'/' \(hf\)"):
+        choose_format("out.ckpt", None, None)
+
+
 @pytest.fixture
 def bound(tiny: Path, tmp_path: Path) -> Iterator[Path]:
     """A second path to the folder of a Hugging Face model, where that can be had."""

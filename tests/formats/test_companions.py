@@ -94,6 +94,8 @@ def test_a_single_file_has_nothing_beside_it() -> None:
 def test_a_folder_of_a_stranger_is_not_replaced() -> None:
     for name in ("vocab.json", "merges.txt", "tokenizer.json", "README.md", "LICENSE.txt"):
         assert is_replaceable(name)
+    for name in ("encoder.json", "vocab.bpe"):
+        assert is_replaceable(name)
     for name in ("thesis.tex", "train.py", "data.json", "notes.txt", "model.ckpt.index", ".git"):
         assert not is_replaceable(name)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
 from support import raws
 
 from gpt2_convert.checkpoint.raw import RawCheckpoint, RawConfig
-from gpt2_convert.errors import FormatError, SourceNotFoundError
-from gpt2_convert.formats.statements import MAX_CONFIG_BYTES, read_beside
+from gpt2_convert.errors import FormatError, SourceNotFoundError, UnsupportedError
+from gpt2_convert.formats.statements import MAX_CONFIG_BYTES, read_beside, spell_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,3 +60,17 @@ def test_what_is_there_and_cannot_be_read_is_a_fault_and_a_missing_file(tmp_path
     (fault,) = read_beside(raw(tmp_path), folder_named=False).faults
     assert isinstance(fault, FormatError)
     assert str(fault) == f"{path}: 1,048,577 bytes, where at most 1,048,576 make sense"
+
+
+def test_a_config_is_spelled_a_field_a_line_in_its_own_order_or_sorted() -> None:
+    fields = {"b": 1, "a": {"é": [None]}}
+    text = b'{\n  "b": 1,\n  "a": {\n    "\\u00e9": [\n      null\n    ]\n  }\n}\n'
+    assert spell_config(fields, "x") == text
+    assert spell_config({"b": 1, "a": 2}, "x", sort_keys=True) == b'{\n  "a": 2,\n  "b": 1\n}\n'
+
+
+def test_a_config_that_no_reader_would_take_is_refused() -> None:
+    room = MAX_CONFIG_BYTES - len(spell_config({"a": ""}, "x"))
+    assert len(spell_config({"a": room * "a"}, "x")) == MAX_CONFIG_BYTES
+    with pytest.raises(UnsupportedError, match=r"^x: its configuration takes 1,048,577 bytes as "):
+        spell_config({"a": (room + 1) * "a"}, "x")

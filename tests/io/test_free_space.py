@@ -54,7 +54,7 @@ def test_file_system_that_does_not_tell_is_not_asked_for_more(
     check_free_space(place, 1 << 60, "out")
 
 
-@pytest.mark.parametrize("to", ["npz", "safetensors", "hdf5", "hf"])
+@pytest.mark.parametrize("to", ["npz", "safetensors", "hdf5", "hf", "tensorflow"])
 def test_no_byte_is_written_where_there_is_no_room(
     to: TargetFormat, tiny: Path, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,6 +42,7 @@ gpt2_convert.convert(source, f"{target}.npz", digest=True)
 gpt2_convert.convert(source, f"{target}.h5")
 gpt2_convert.convert(source, f"{target}.safetensors")
 gpt2_convert.convert(source, target, to="hf")
+gpt2_convert.convert(source, f"{target}-tf", to="tensorflow")
 assert gpt2_convert.verify(source, target).ok
 assert gpt2_convert.digest(f"{target}.h5").ok
 assert gpt2_convert.inspect(target, stats=True).ok
@@ -63,6 +64,7 @@ COMMANDS = {
     "hf2npz": "hf2npz hf b.npz",
     "hf2safetensors": "hf2safetensors hf b.safetensors",
     "hf2hdf5": "hf2hdf5 hf b.h5",
+    "hf2tf": "hf2tf hf tf",
     "convert": "convert a.h5 c.npz",
     "verify": "verify tiny b.h5",
     "inspect": "inspect a.h5 --stats",

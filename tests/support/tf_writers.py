@@ -6,10 +6,14 @@ writes a checkpoint there of which the folder is the path.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import warnings
 from itertools import pairwise, product
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 from support import bundles
 
 if TYPE_CHECKING:
@@ -27,6 +31,15 @@ if TYPE_CHECKING:
 WHOLE = (0, -1)
 UNREADABLE = {"float16", "uint16", "uint32", "uint64", "string"}
 """Dtypes of which TensorFlow writes slices but does not read them."""
+
+
+def import_tensorflow() -> ModuleType:
+    """Return TensorFlow, without which a test cannot run."""
+    if importlib.util.find_spec("tensorflow") is None:
+        pytest.skip("TensorFlow is not installed: pip install 'gpt2-convert[tensorflow]'")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its imports warn, which is not ours to mend
+        return importlib.import_module("tensorflow")
 
 
 def save(

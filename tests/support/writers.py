@@ -13,7 +13,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
-from support import raws
+from support import raws, tf_writers
 
 import gpt2_convert
 
@@ -82,6 +82,12 @@ def load_safetensors(path: Path) -> Arrays:
     return arrays
 
 
+def load_tensorflow(path: Path) -> Arrays:
+    """Read a folder; a conv1d's weights come without the axis that OpenAI's layout has in front."""
+    arrays = tf_writers.load(tf_writers.import_tensorflow(), path / "model.ckpt")
+    return {name: array[0] if array.ndim == 3 else array for name, array in arrays.items()}
+
+
 NUMPY_DTYPES = frozenset(
     {
         "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
@@ -89,6 +95,7 @@ NUMPY_DTYPES = frozenset(
     }
 )  # fmt: skip
 SAFETENSORS_DTYPES = NUMPY_DTYPES - {"complex128"} | {"bfloat16"}
+TENSORFLOW_DTYPES = NUMPY_DTYPES | {"bfloat16"}
 
 
 def spell_hdf5(name: str) -> str:
@@ -99,6 +106,10 @@ def spell_hf(name: str) -> str:
     return "transformer." + raws.huggingface_name(name)
 
 
+def spell_openai(name: str) -> str:
+    return "model/" + name.replace("blocks[", "h").replace("]", "").replace(".", "/")
+
+
 WRITERS = {
     "npz": Writer("npz", "out.npz", str, load_npz, NUMPY_DTYPES),
     "safetensors": Writer(
@@ -107,5 +118,6 @@ WRITERS = {
     "hdf5": Writer("hdf5", "out.h5", spell_hdf5, load_hdf5, NUMPY_DTYPES),
     "hdf5 gzip": Writer("hdf5", "out.h5", spell_hdf5, load_hdf5, NUMPY_DTYPES, compress="gzip"),
     "hf": Writer("hf", "out-hf", spell_hf, load_safetensors, SAFETENSORS_DTYPES),
+    "tf": Writer("tensorflow", "out-tf", spell_openai, load_tensorflow, TENSORFLOW_DTYPES),
 }
 every_writer = pytest.mark.parametrize("writer", WRITERS.values(), ids=WRITERS)

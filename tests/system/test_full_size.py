@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
 import shutil
 import sys
@@ -67,6 +68,24 @@ def test_124m_equals_what_tensorflow_loads(
             assert found.shape == expected.shape
             assert found.tobytes() == expected.tobytes()
     target.unlink()
+
+
+def test_124m_comes_back_as_the_bytes_that_tensorflow_wrote(
+    saved_by_tensorflow: Path, tmp_path: Path
+) -> None:
+    archive, again = tmp_path / "a.npz", tmp_path / "again"
+    commands: list[list[str | Path]] = [
+        [PROGRAM, "tf2npz", saved_by_tensorflow, archive],
+        [PROGRAM, "convert", archive, again, "--to", "tensorflow"],
+    ]
+    for command in commands:
+        done = measure(command, tmp_path)
+        assert done.code == 0, done.stderr
+        assert done.peak <= MEMORY
+    archive.unlink()
+    for name in ("model.ckpt.index", "model.ckpt.data-00000-of-00001"):
+        assert filecmp.cmp(saved_by_tensorflow / name, again / name, shallow=False)
+    shutil.rmtree(again)
 
 
 def test_picogpt_gets_what_its_own_loader_returns(

@@ -16,6 +16,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from support import bundles, raws, torch_files
 from support.contracts import find_bytes, flip_bit
+from support.tf_writers import import_tensorflow, save
 from support.writers import WRITERS, every_writer
 
 import gpt2_convert
@@ -152,9 +153,13 @@ def contents(path: Path) -> list[bytes]:
 def store(artefact: str, path: Path, arrays: Arrays) -> None:
     """Write an artefact anew with the library of its format."""
     target = ARTEFACTS[artefact].to
-    if target == "npz":
-        save = np.savez_compressed if artefact == "deflated npz" else np.savez
-        save(path, allow_pickle=False, **arrays)
+    if target == "tensorflow":
+        conv1d = {name for name, array in arrays.items() if name.endswith("/w") and array.ndim == 2}
+        stored = {name: array[None] if name in conv1d else array for name, array in arrays.items()}
+        save(import_tensorflow(), path / "model.ckpt", dict(sorted(stored.items())))
+    elif target == "npz":
+        savez = np.savez_compressed if artefact == "deflated npz" else np.savez
+        savez(path, allow_pickle=False, **arrays)
     elif target == "hdf5":
         compression = ARTEFACTS[artefact].compress
         with h5py.File(path, "w") as file:

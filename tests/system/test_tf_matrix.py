@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
     from support.tf_writers import Array, Writer
 
-TARGETS: dict[str, Literal["npz", "safetensors", "hdf5", "hf"]] = {
+TARGETS: dict[str, Literal["npz", "safetensors", "hdf5", "hf", "tensorflow"]] = {
     "out.npz": "npz",
     "out.safetensors": "safetensors",
     "out.h5": "hdf5",
     "out": "hf",
+    "again": "tensorflow",
 }
 
 

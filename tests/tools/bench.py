@@ -138,7 +138,7 @@ def bench_pairs(size: str, folder: Path) -> Iterator[str]:
     )
     for name, make in makers.items():
         source = make(original)
-        for to in ("npz", "safetensors", "hdf5", "hf"):
+        for to in ("npz", "safetensors", "hdf5", "hf", "tensorflow"):
             target = folder / "target"
             done = measure([PROGRAM, "convert", source, target, "--to", to, "--digest"], folder)
             if done.code:

@@ -32,6 +32,7 @@ MODULES: Final = {
     "hf2npz": "conversions",
     "hf2safetensors": "conversions",
     "hf2hdf5": "conversions",
+    "hf2tf": "conversions",
     "convert": "conversions",
     "verify": "verify",
     "inspect": "inspect",

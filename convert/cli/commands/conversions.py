@@ -41,6 +41,9 @@ CONVERSIONS: Final = {
         "safetensors", "safetensors", "a Hugging Face model into one file of canonical names"
     ),
     "hf2hdf5": Conversion("safetensors", "hdf5", "a Hugging Face model into an HDF5 file"),
+    "hf2tf": Conversion(
+        "safetensors", "tensorflow", "a Hugging Face model into a TensorFlow checkpoint"
+    ),
     "convert": Conversion(None, None, "any checkpoint into the format of TARGET's suffix"),
 }
 
@@ -84,8 +87,8 @@ def build_command(name: str, conversion: Conversion) -> click.Command:
     """
     decorated = conversion_options(command)
     if conversion.to is None:
-        choice = click.Choice(["npz", "safetensors", "hdf5", "hf"])
-        help_text = "The format, whatever TARGET's suffix. A folder is hf."
+        choice = click.Choice(["npz", "safetensors", "hdf5", "hf", "tensorflow"])
+        help_text = "The format, whatever TARGET's suffix. By default a folder is hf."
         decorated = click.option("--to", type=choice, help=help_text)(decorated)
     decorated = path_argument("source")(path_argument("target")(decorated))
     return click.command(name, epilog=SOURCE_HELP)(decorated)

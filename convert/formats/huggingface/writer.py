@@ -12,7 +12,6 @@ One shard, whatever its size.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from ...errors import Advice, UnsupportedError
@@ -20,7 +19,7 @@ from ...model.config import state_sizes
 from ...model.schema import load_family
 from ...model.stated import DTYPES, HUGGINGFACE, MODEL_TYPE, TIED
 from ..safetensors.writer import write_tensors
-from ..statements import CONFIG, MAX_CONFIG_BYTES
+from ..statements import CONFIG, spell_config
 from .folder import MODEL
 
 if TYPE_CHECKING:
@@ -51,14 +50,8 @@ def write(checkpoint: Checkpoint, path: Path, advance: Callable[[int], None]) ->
         Gpt2ConvertError: a tensor cannot be read.
         OSError: a file cannot be written.
     """
-    config = build_config(checkpoint)
-    text = json.dumps(config, indent=2, sort_keys=True) + "\n"
-    if len(text) > MAX_CONFIG_BYTES:
-        raise UnsupportedError(
-            f"{checkpoint.raw.where}: its configuration takes {len(text):,} bytes as {CONFIG}, "
-            f"where at most {MAX_CONFIG_BYTES:,} make sense; shorten it"
-        )
-    (path / CONFIG).write_text(text, encoding="utf-8")
+    config = spell_config(build_config(checkpoint), checkpoint.raw.where, sort_keys=True)
+    (path / CONFIG).write_bytes(config)
     write_tensors(rename_tensors(checkpoint), {"format": "pt"}, path / MODEL, advance)
 
 

@@ -1,1 +1,1 @@
-"""TensorFlow checkpoints: the V2 format from its bytes, any other through an engine."""
+"""TensorFlow checkpoints: the V2 format from and to its bytes, any other through an engine."""

@@ -3,7 +3,8 @@
 A message is a run of fields: a varint tag (field number << 3 | wire type), then the value: a
 varint (type 0), 8 bytes (1), a varint length and so many bytes (2), or 4 bytes (5). Types 3 and 4,
 the deprecated groups, are refused. Fields in any order, unknown ones included, are legal; of a
-repeated scalar the last one counts (protobuf.dev/programming-guides/encoding).
+repeated scalar the last one counts (protobuf.dev/programming-guides/encoding). Written are they in
+the order of their numbers, and those that are zero not at all.
 """
 
 from __future__ import annotations
@@ -49,6 +50,35 @@ def read_varint(data: bytes, position: int, place: str) -> tuple[int, int]:
 def signed(value: int) -> int:
     """Return the int64 (or sign-extended int32) that a varint of 64 bits stands for."""
     return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def encode_varint(value: int) -> bytes:
+    """Return a number that is not negative as a varint."""
+    encoded = bytearray()
+    while value >= 0x80:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+def encode_integer(number: int, value: int) -> bytes:
+    """Return the field of an integer or enum that is not negative: nothing where it is zero."""
+    return _encode_tag(number, VARINT) + encode_varint(value) if value else b""
+
+
+def encode_fixed32(number: int, value: int) -> bytes:
+    """Return the field of a fixed32: nothing where it is zero."""
+    return _encode_tag(number, FIXED32) + value.to_bytes(4, "little") if value else b""
+
+
+def encode_message(number: int, message: bytes) -> bytes:
+    """Return the field of a string, bytes or embedded message, which may be empty."""
+    return _encode_tag(number, BYTES) + encode_varint(len(message)) + message
+
+
+def _encode_tag(number: int, wire_type: int) -> bytes:
+    return encode_varint(number << 3 | wire_type)
 
 
 class Field:

@@ -26,6 +26,7 @@ NAMED = {
     "hf2npz": ("model", "out.npz"),
     "hf2safetensors": ("model", "out.safetensors"),
     "hf2hdf5": ("model", "out.h5"),
+    "hf2tf": ("model", "out"),
 }
 
 
@@ -69,6 +70,13 @@ def test_convert_goes_by_the_suffix(target: str, place: Path) -> None:
 def test_convert_goes_by_to_before_the_suffix(place: Path) -> None:
     assert run(["convert", "tiny", "a.npz", "--to", "safetensors", "--quiet"]) == 0
     np.testing.assert_array_equal(load_file("a.npz")["wte"], raws.canonical()["wte"])
+
+
+def test_convert_writes_a_tensorflow_checkpoint_where_it_is_told_to(place: Path) -> None:
+    for source, target in (("tiny", "a"), ("model", "b/")):
+        assert run(["convert", source, target, "--to", "tensorflow", "--quiet"]) == 0
+        assert gpt2_convert.verify("tiny", target).ok
+        assert (place / target / "model.ckpt.index").is_file()
 
 
 def test_an_unknown_suffix_is_asked_about(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpt2_convert import FormatError
-from gpt2_convert.formats.tensorflow.wire import Field, read_fields, read_varint, signed
+from gpt2_convert.formats.tensorflow.wire import (
+    Field,
+    encode_fixed32,
+    encode_integer,
+    encode_message,
+    encode_varint,
+    read_fields,
+    read_varint,
+    signed,
+)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +30,26 @@ from gpt2_convert.formats.tensorflow.wire import Field, read_fields, read_varint
 def test_varints_are_seven_bits_a_byte_lowest_first(data: bytes, value: int) -> None:
     assert read_varint(data + b"rest", 0, "x") == (value, len(data))
     assert read_varint(b"before" + data, 6, "x") == (value, 6 + len(data))
+
+
+@pytest.mark.parametrize(
+    ("value", "data"),
+    [
+        (0, b"\0"), (1, b"\x01"), (127, b"\x7f"), (128, b"\x80\x01"), (150, b"\x96\x01"),
+        (0xFFFFFFFF, b"\xff\xff\xff\xff\x0f"), ((1 << 64) - 1, b"\xff" * 9 + b"\x01"),
+    ],
+)  # fmt: skip
+def test_a_varint_is_written_as_short_as_it_can_be(value: int, data: bytes) -> None:
+    assert encode_varint(value) == data
+
+
+def test_fields_are_written_unless_they_are_zero() -> None:
+    assert encode_integer(1, 150) == bytes.fromhex("08 96 01")
+    assert encode_message(2, b"testing") == bytes.fromhex("12 07 74 65 73 74 69 6e 67")
+    assert encode_fixed32(6, 0x80000001) == bytes.fromhex("35 01 00 00 80")
+    assert encode_integer(16, 1) == bytes.fromhex("80 01 01")
+    assert encode_integer(1, 0) == encode_fixed32(6, 0) == b""
+    assert encode_message(2, b"") == bytes.fromhex("12 00")
 
 
 @pytest.mark.parametrize(
