@@ -101,6 +101,6 @@ WRITERS: Final[dict[str, Writer]] = {
         tensorflow.state_config,
         folder_of=tensorflow.FILES,
         companion_names=OPENAI_NAMES,
-        notes=tensorflow.note_config,
+        notes=tensorflow.note,
     ),
 }

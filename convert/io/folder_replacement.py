@@ -148,8 +148,8 @@ def check_contents(fd: int, target: Path, replaceable: Callable[[str], bool]) ->
     for name, is_file in found:
         if not replaceable(name):
             raise TargetError(
-                f"{target}: holds {name!r}, which this tool does not write, so it is never "
-                "replaced; name a new folder"
+                f"{target}: holds {name!r}, which this conversion does not write, so it is "
+                "never replaced; name a new folder"
             )
         if not is_file:
             raise TargetError(

@@ -10,8 +10,9 @@
 
 Index and data are the bytes that TensorFlow's Saver writes for the same tensors: names, order and
 shapes are those of openai/gpt-2, src/model.py, where the weights of a conv1d are [1, in, out].
-``config.json`` is Hugging Face's, which the reader takes into account beside a checkpoint: the
-source's own where it has one, so that nothing of it is lost on the way.
+``config.json`` is the one that a Hugging Face folder of the same model would have, and the reader
+takes it into account beside a checkpoint. It is left out where such a folder could be made without
+it: then it has nothing to add.
 
 Limits: OpenAI's layout has no name for a head, so one that is not tied is refused; hparams.json
 needs n_head, which no tensor shows.
@@ -20,6 +21,7 @@ needs n_head, which no tensor shows.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from ...checkpoint.canonical import Checkpoint
     from ...tensors.tensor import LazyTensor
 
-__all__ = ["FILES", "NAME", "load", "note_config", "state_config", "write"]
+__all__ = ["FILES", "NAME", "load", "note", "state_config", "write"]
 
 _PREFIX: Final = "model.ckpt"
 _SPELLING: Final = "tf"
@@ -84,7 +86,8 @@ def write(checkpoint: Checkpoint, path: Path, advance: Callable[[int], None]) ->
     tensors = _rename_tensors(checkpoint)
     hparams, config = _state_hparams(checkpoint), _build_config(checkpoint)
     if config:
-        (path / CONFIG).write_bytes(spell_config(config, checkpoint.raw.where))
+        text = spell_config(config, checkpoint.raw.where, sort_keys=True)
+        (path / CONFIG).write_bytes(text)
     (path / HPARAMS).write_text(json.dumps(hparams, indent=2) + "\n", encoding="utf-8")
     (path / CHECKPOINT).write_text(_CHECKPOINT_TEXT, encoding="utf-8")
     entries = _write_data(tensors, shard_path(path / _PREFIX, 0, 1), advance)
@@ -100,14 +103,19 @@ def state_config(checkpoint: Checkpoint) -> dict[str, object]:
     return {**_state_hparams(checkpoint), **_build_config(checkpoint)}
 
 
-def note_config(checkpoint: Checkpoint) -> tuple[str, ...]:
-    """Return a note of what config.json alone can say."""
-    unusual = checkpoint.config.unusual()
-    if not unusual:
-        return ()
-    told = ", ".join(f"{key} {clip(json.dumps(value))}" for key, value in unusual.items())
-    note = f"{CONFIG} beside the checkpoint states {told}, for which OpenAI's layout has no word"
-    return (f"{note}: whoever goes by {HPARAMS} alone computes otherwise",)
+def note(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """Return notes of what programs that load OpenAI's own models make of it."""
+    notes: list[str] = []
+    if unusual := checkpoint.config.unusual():
+        told = ", ".join(f"{key} {clip(json.dumps(value))}" for key, value in unusual.items())
+        notes.append(
+            f"{CONFIG} beside the checkpoint states {told}, for which OpenAI's layout has no word: "
+            f"whoever goes by {HPARAMS} alone computes otherwise"
+        )
+    if dtypes := {tensor.dtype.value for tensor in checkpoint.values()} - {DType.FLOAT32.value}:
+        found = " and ".join(sorted(dtypes))
+        notes.append(f"OpenAI's code restores float32 alone, and the weights are {found}")
+    return tuple(notes)
 
 
 def _rename_tensors(checkpoint: Checkpoint) -> dict[str, tuple[tuple[int, ...], LazyTensor]]:
@@ -175,8 +183,9 @@ def _state_hparams(checkpoint: Checkpoint) -> dict[str, int]:
 
 
 def _build_config(checkpoint: Checkpoint) -> Mapping[str, object]:
-    """Return the contents of config.json; nothing where hparams.json says all there is."""
-    config = checkpoint.config
-    if config.document is not None:
-        return config.document
-    return build_config(checkpoint) if config.unusual() else {}
+    """Return the contents of config.json; nothing where it has nothing to add."""
+    without = replace(checkpoint, config=replace(checkpoint.config, document=None))
+    config, implied = build_config(checkpoint), build_config(without)
+    # As texts, because Python takes 1 for true.
+    alike = json.dumps(config, sort_keys=True) == json.dumps(implied, sort_keys=True)
+    return {} if alike and not checkpoint.config.unusual() else config
