@@ -257,10 +257,10 @@ def test_without_descriptors_in_the_file_system_the_name_serves(
     monkeypatch.setattr(private_folder, "_DESCRIPTORS", str(place / "absent"))
     with private(place / "out") as folder:
         assert folder.reach() == folder.path / "out"
-    for to in ("npz", "safetensors", "hdf5", "hf"):
+    for to in ("npz", "safetensors", "hdf5", "hf", "tensorflow"):
         gpt2_convert.convert(tiny, place / f"out.{to}", to=to)
         assert gpt2_convert.verify(tiny, place / f"out.{to}").ok
-    assert len(os.listdir(place)) == 4
+    assert len(os.listdir(place)) == 5
 
 
 def test_folder_that_may_be_written_and_not_listed_is_good_enough(shared: Path) -> None:

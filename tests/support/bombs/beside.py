@@ -86,7 +86,7 @@ def write_extras(folder: Path) -> None:
     save(folder / "b.safetensors", {**arrays, **more}, bundles.TINY)
 
 
-LOOKING = ("inspect", "json", "stats", "hf")
+LOOKING = ("inspect", "json", "stats", "hf", "tf")
 """The commands that look at the files beside a model."""
 STATED = json.dumps(raws.CONFIG)[:-1]
 BOMBS = {
@@ -99,14 +99,14 @@ BOMBS = {
         lambda folder: write_names(folder, (f"{number}.md" for number in range(20_000))),
         "",
         "more than 1,000 files beside the weights",
-        only=("hf", "verify"),
+        only=("hf", "tf", "verify"),
     ),
     "30,000 checkpoints": Bomb(
         lambda folder: write_names(folder, (f"m-{number}.index" for number in range(30_000))),
         "model.ckpt",
     ),
     "900 names of 4 MB of JSON": Bomb(
-        write_links, "", "has more than 16 names", only=("hf", "verify")
+        write_links, "", "has more than 16 names", only=("hf", "tf", "verify")
     ),
     "900 JSON files": Bomb(write_files),
     "a tokenizer of numbers": Bomb(
@@ -129,13 +129,13 @@ BOMBS = {
         beside("config.json", f'{STATED},"x":[', "[],", "1]}", times=300_000),
         "",
         "takes .* bytes as",
-        only=("npz", "hdf5", "hf"),
+        only=("npz", "hdf5", "hf", "tf"),
     ),
     "a configuration of keys": Bomb(
         beside("config.json", STATED + "".join(f',"{n:x}":1' for n in range(90_000)) + "}"),
         "",
         "takes .* bytes as",
-        only=("npz", "hdf5", "hf"),
+        only=("npz", "hdf5", "hf", "tf"),
     ),
     "a billion layers": Bomb(
         beside("hparams.json", json.dumps({**bundles.TINY, "n_layer": 10**9})),

@@ -23,6 +23,7 @@ COMMANDS = {
     "safetensors": ("convert", "SOURCE", "OUT/x.safetensors"),
     "hdf5": ("convert", "SOURCE", "OUT/x.h5"),
     "hf": ("convert", "SOURCE", "OUT/x", "--to", "hf"),
+    "tf": ("convert", "SOURCE", "OUT/tf", "--to", "tensorflow"),
 }
 
 
