@@ -118,15 +118,15 @@ def note(checkpoint: Checkpoint) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _rename_tensors(checkpoint: Checkpoint) -> dict[str, tuple[tuple[int, ...], LazyTensor]]:
-    """Return the tensors under OpenAI's names, in the order of these, each with its shape there.
+def _rename_tensors(checkpoint: Checkpoint) -> dict[str, LazyTensor]:
+    """Return the tensors under OpenAI's names and in the shapes there, sorted by name.
 
     Raises:
         UnsupportedError: one has no name, or is of a dtype that is not written.
     """
     where, family = checkpoint.raw.where, load_family()
     slots = {slot.name: slot for slot in family.slots(checkpoint.hparams.n_layer, _SPELLING)}
-    renamed: dict[str, tuple[tuple[int, ...], LazyTensor]] = {}
+    renamed: dict[str, LazyTensor] = {}
     for name, tensor in checkpoint.items():
         source_name = quote(tensor.source_name)
         if name not in slots:
@@ -137,34 +137,29 @@ def _rename_tensors(checkpoint: Checkpoint) -> dict[str, tuple[tuple[int, ...], 
             )
         if tensor.dtype not in _DTYPES:
             raise UnsupportedError(
-                f"{where}: {source_name}: no weights of TensorFlow are {tensor.dtype} here"
+                f"{where}: {source_name}: a TensorFlow checkpoint of {tensor.dtype} is not written"
             )
-        slot = slots[name]
-        shape = family.stored_shape(slot, tensor.shape, _SPELLING)
-        renamed[slot.spell(_SPELLING)] = shape, tensor
+        shape = family.stored_shape(slots[name], tensor.shape, _SPELLING)
+        renamed[slots[name].spell(_SPELLING)] = replace(tensor, shape=shape)
     return dict(sorted(renamed.items()))
 
 
 def _write_data(
-    tensors: Mapping[str, tuple[tuple[int, ...], LazyTensor]],
-    path: Path,
-    advance: Callable[[int], None],
+    tensors: Mapping[str, LazyTensor], path: Path, advance: Callable[[int], None]
 ) -> dict[str, Entry]:
-    """Write the elements one tensor after the other, and return the entry of each."""
+    """Write the elements of one tensor after the other, and return the entry of each."""
     entries: dict[str, Entry] = {}
     offset = 0
-    ahead = [tensor for _, tensor in tensors.values()]
     with path.open("wb") as file:
-        for (name, (shape, _)), (tensor, chunks) in zip(
-            tensors.items(), read_ahead(ahead), strict=True
-        ):
+        for name, (tensor, chunks) in zip(tensors, read_ahead(tensors.values()), strict=True):
             crc = 0
             for chunk in chunks:
                 crc = google_crc32c.extend(crc, chunk)
                 file.write(chunk)
                 advance(len(chunk))
-            entries[name] = Entry(tensor.dtype, shape, 0, offset, tensor.nbytes, mask_crc(crc))
-            offset += tensor.nbytes
+            size = tensor.nbytes
+            entries[name] = Entry(tensor.dtype, tensor.shape, 0, offset, size, mask_crc(crc))
+            offset += size
     return entries
 
 

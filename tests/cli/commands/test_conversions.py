@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 from support import bundles, raws
 
 import gpt2_convert
@@ -141,3 +141,19 @@ def test_the_number_of_heads_may_be_said_where_nothing_states_it(
     assert json.loads((tmp_path / "hf" / "config.json").read_text())["n_head"] == 4
     assert run(["hf2npz", "hf", "a.npz", "--n-head", "8"]) == 2
     assert "says 4" in capsys.readouterr().err
+
+
+def test_a_head_that_a_target_has_no_name_for_is_left_out_by_the_flag_that_is_advised(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arrays = load_file("model/model.safetensors")
+    arrays["lm_head.weight"] = arrays["transformer.wte.weight"] + 1
+    save_file(arrays, "model/model.safetensors")
+    assert run(["hf2tf", "model", "out"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("gpt2-convert: model/model.safetensors: 'lm_head.weight' differs from")
+    assert error.endswith("or --drop lm_head.weight leaves it out and changes the model\n")
+    assert run(["hf2tf", "model", "out", "--drop", "lm_head.weight", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["target"]["format"] == "tensorflow"
+    assert any(note.startswith("the model was changed") for note in report["notes"])
