@@ -22,6 +22,7 @@ from gpt2_convert import Checkpoint
 from gpt2_convert.formats.tensorflow.writer import write
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from types import ModuleType
     from typing import Any
@@ -33,6 +34,8 @@ assert ml_dtypes.bfloat16, "by which NumPy knows bfloat16"
 INDEX, DATA = "model.ckpt.index", "model.ckpt.data-00000-of-00001"
 BUNDLE = ("checkpoint", "hparams.json", INDEX, DATA)
 """What OpenAI's folder has beside the tokenizer and the graph."""
+NARROW_124M = {"n_vocab": 61, "n_ctx": 16, "n_embd": 24, "n_head": 12, "n_layer": 12}
+"""The tensors of 124M, a few columns wide; of the layers, h10 stands before h2."""
 
 
 class TestTensorFlow(contracts.WriterContract):
@@ -48,12 +51,15 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def save_gpt2(
-    tf: ModuleType, folder: Path, dtype: str = "float32", seed: int = 0
+    tf: ModuleType,
+    folder: Path,
+    dtype: str = "float32",
+    sizes: Mapping[str, int] = bundles.TINY,
 ) -> dict[str, bytes]:
     """Write a small GPT-2 with TensorFlow and OpenAI's files beside it, and return all of them."""
-    arrays = bundles.gpt2_arrays(seed=seed)
+    arrays = bundles.gpt2_arrays(sizes)
     save(tf, folder / "model.ckpt", {name: each.astype(dtype) for name, each in arrays.items()})
-    text = json.dumps(bundles.TINY, indent=2) + "\n"
+    text = json.dumps(sizes, indent=2) + "\n"
     (folder / "hparams.json").write_text(text)
     (folder / "checkpoint").write_text(
         'model_checkpoint_path: "model.ckpt"\nall_model_checkpoint_paths: "model.ckpt"\n'
@@ -101,7 +107,7 @@ def test_a_way_there_and_back_gives_the_bytes_of_the_first_file(
     tmp_path: Path,
 ) -> None:
     # Not even a config.json comes in that has nothing to add.
-    before = save_gpt2(tf, tmp_path / "first", dtype)
+    before = save_gpt2(tf, tmp_path / "first", dtype, NARROW_124M)
     between = tmp_path / "between"
     gpt2_convert.convert(tmp_path / "first", between, to=by_way_of)
     gpt2_convert.convert(between, tmp_path / "again", to="tensorflow")
