@@ -55,10 +55,11 @@ def open_legacy(file: SourceFile, budget: Budget) -> Contents:
     """
     for most in (_FIRST, MAX_PICKLE):
         head = file.read(0, min(file.size, most), "the pickles")
+        left = budget.opcodes
         try:
             return _open(file, head, budget)
         except TruncatedError:
-            continue
+            budget.opcodes = left  # the same ones follow
     raise UnsupportedError(
         f"{file.path}: its pickles have more than {MAX_PICKLE:,} bytes, where those of a GPT-2 are "
         "some tens of thousands"

@@ -6,7 +6,7 @@ them. `test_bombs.py` asks.
 
 from __future__ import annotations
 
-from . import beside, npz, safetensors, tensorflow
+from . import beside, npz, pytorch, safetensors, tensorflow
 from .bomb import LISTINGS, Bomb
 
 __all__ = ["BOMBS", "LISTINGS", "Bomb"]
@@ -16,6 +16,7 @@ BOMBS: dict[str, Bomb] = {
     for family, module in {
         "npz": npz,
         "safetensors": safetensors,
+        "PyTorch": pytorch,
         "TensorFlow": tensorflow,
         "beside": beside,
     }.items()
