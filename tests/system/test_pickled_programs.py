@@ -61,8 +61,8 @@ def test_it_is_refused_with_nothing_imported_and_nothing_done(
         (tmp_path / folder).mkdir()
     case.write(tmp_path / "made")
     bad = tmp_path / "made" / case.source
-    command = [sys.executable, "-I", "-c", LOOK, sound, bad, tmp_path / "place"]
-    done = measure(command, tmp_path, PATIENCE)
+    command = [sys.executable, "-I", "-c", LOOK]
+    done = measure([*command, sound, bad, tmp_path / "place"], tmp_path, PATIENCE)
     assert (done.code, done.stderr) == (0, "")
     told, events, imported = json.loads(done.stdout)
     assert told is not None
