@@ -9,8 +9,11 @@ from ..io.source import SourceFile
 from ..quoting import quote_some
 from .folders import list_names
 from .foreign import explain_file, explain_folder
+from .huggingface.folder import PYTORCH
 from .limits import MAX_LOOKUPS
+from .pytorch import signature as pytorch
 from .readers import READERS
+from .safetensors import reader as safetensors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +35,8 @@ def detect(path: Path, format: str | None = None) -> str:
     found = [name for name, reader in READERS.items() if reader.recognises(path)]
     if not found:
         raise _explain(path)
+    if format == safetensors.NAME and found == [pytorch.NAME] and path.name in PYTORCH:
+        found = [format]  # a file of a Hugging Face model as much as its folder
     if format in found:
         found = [format]
     titles = " and a ".join(READERS[name].title for name in found)

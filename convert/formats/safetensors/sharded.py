@@ -118,8 +118,8 @@ def open_shards(
             file = SourceFile(shard_path)
             listing.add_shard(file)
             header = read_header(file, listing)
-        except SourceNotFoundError:
-            faults.append(describe_missing(shard_path, len(named[shard_name])))
+        except SourceNotFoundError as error:
+            faults.append(describe_missing(error, shard_path, len(named[shard_name])))
         except Gpt2ConvertError as error:
             if listing.exceeded:
                 raise
@@ -140,8 +140,10 @@ def group_names(weight_map: dict[str, str]) -> dict[str, set[str]]:
     return named
 
 
-def describe_missing(shard: Path, tensors: int) -> SourceNotFoundError:
-    """Return the error of a shard that is not there."""
+def describe_missing(error: SourceNotFoundError, shard: Path, tensors: int) -> SourceNotFoundError:
+    """Return the error of a shard that is not there; a link that leads nowhere says so itself."""
+    if shard.is_symlink():
+        return error
     count = "1 tensor" if tensors == 1 else f"{tensors:,} tensors"
     return SourceNotFoundError(
         f"{shard}: missing: the index has {count} in it; put it beside the index"

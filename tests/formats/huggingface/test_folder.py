@@ -60,6 +60,12 @@ def test_a_folder_of_pytorch_files_is_a_hugging_face_model(tmp_path: Path) -> No
     with gpt2_convert.open(tmp_path, format="safetensors") as checkpoint:
         assert checkpoint.format == "pytorch"
         assert checkpoint.config.n_head == 4
+    with gpt2_convert.open(tmp_path / "pytorch_model.bin", format="safetensors") as checkpoint:
+        assert checkpoint.format == "pytorch"
+    (tmp_path / "pytorch_model.bin").rename(tmp_path / "ckpt.pt")
+    with pytest.raises(gpt2_convert.UsageError, match="a PyTorch file, not a safetensors file"):
+        gpt2_convert.open(tmp_path / "ckpt.pt", format="safetensors")
+    (tmp_path / "ckpt.pt").rename(tmp_path / "pytorch_model.bin")
     with pytest.raises(
         gpt2_convert.UsageError, match="a PyTorch file, not a TensorFlow checkpoint"
     ):

@@ -79,6 +79,15 @@ def test_a_missing_shard_does_not_keep_the_other_from_being_listed(tmp_path: Pat
         assert [file.nbytes is None for file in raw.files] == [False, False, True]
 
 
+def test_a_shard_that_is_a_link_into_nowhere_is_called_that(tmp_path: Path) -> None:
+    path = write_shards(tmp_path, {"a": np.ones(3, np.float32), "b": np.ones(3, np.float32)})
+    (tmp_path / SHARDS[1]).unlink()
+    (tmp_path / SHARDS[1]).symlink_to("elsewhere")
+    with open_raw(path) as raw:
+        (fault,) = raw.faults
+    assert str(fault) == f"{tmp_path / SHARDS[1]}: a link that leads nowhere"
+
+
 def test_a_shard_that_is_something_else_is_named(tmp_path: Path) -> None:
     path = write_shards(tmp_path, {"a": np.ones(3, np.float32), "b": np.ones(3, np.float32)})
     for content, words in ((b"<html>", "HTML"), (b"version https://git-lfs", "git lfs pull")):
