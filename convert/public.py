@@ -18,7 +18,8 @@ from .api.picogpt import load_gpt2_params_from_tf_ckpt as load_gpt2_params_from_
 from .api.picogpt import shape_tree as shape_tree
 from .api.verify import verify as verify
 from .checkpoint.canonical import Checkpoint as Checkpoint
-from .checkpoint.canonical import Dropped as Dropped
+from .checkpoint.collection import Dropped as Dropped
+from .checkpoint.collection import TensorCollection as TensorCollection
 from .checkpoint.hparams import HParams as HParams
 from .checkpoint.params import AttentionParams as AttentionParams
 from .checkpoint.params import BlockParams as BlockParams

@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from ..checkpoint.canonical import Checkpoint
+    from ..checkpoint.collection import TensorCollection
     from ..checkpoint.raw import RawCheckpoint
     from ..formats.companions import Companion
     from ..formats.writers import Writer
     from ..reports.conversion import CopiedFile
 
 
-def choose_companions(checkpoint: Checkpoint, writer: Writer, *, weights_only: bool) -> Beside:
+def choose_companions(
+    checkpoint: TensorCollection, writer: Writer, *, weights_only: bool
+) -> Beside:
     """Return what is to be copied from beside the weights, and what stays behind and why."""
     travel = bool(writer.folder_of) and not weights_only
     beside = list_beside(checkpoint.raw, travel=travel)

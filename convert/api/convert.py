@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from ..checkpoint.canonical import Checkpoint
 from ..compare.checkpoints import compare
 from ..errors import UsageError
 from ..formats.companions import copy_companion
@@ -15,6 +16,7 @@ from ..formats.writers import WRITERS
 from ..io.json_scan import Allowance
 from ..io.source import check_path
 from ..model.adopt import adopt, drop_tied
+from ..model.as_is import take_as_is
 from ..progress import ignore_progress
 from ..reports.conversion import ConversionReport
 from ..reports.summary import Side, sum_up
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ..checkpoint.canonical import Checkpoint
+    from ..checkpoint.collection import TensorCollection
     from ..formats.companions import Beside
     from ..formats.engines import EngineName
     from ..formats.readers import SourceFormat
@@ -52,6 +54,7 @@ def convert(
     dtype: DTypeName | None = None,
     allow_overflow: bool = False,
     engine: EngineName | None = None,
+    as_is: bool = False,
     to: TargetFormat | None = None,
     compress: Compression | None = None,
     digest: bool = False,
@@ -80,7 +83,7 @@ def convert(
         Gpt2ConvertError: the source cannot be opened, as open() says, or read to its end. Whatever
             is raised, the target is as it was before.
     """
-    into = choose_format(target, to, compress)
+    into = choose_format(target, to, compress, as_is=as_is)
     writer = WRITERS[into]
     target = check_path(target, "target")
     origin = build_source(
@@ -93,6 +96,7 @@ def convert(
         dtype=dtype,
         allow_overflow=allow_overflow,
         engine=engine,
+        as_is=as_is,
     )
     witness = None if engine == NATIVE else engine
     if witness and not verify:
@@ -104,11 +108,13 @@ def convert(
         totals = sum_up(list(checkpoint.values()))
         beside = choose_companions(checkpoint, writer, weights_only=weights_only)
         allowance = Allowance()
-        notes = check_companions(beside.companions, checkpoint.config.n_vocab, allowance)
+        # What lies beside a checkpoint that is taken as it is stays there.
+        model = checkpoint if isinstance(checkpoint, Checkpoint) else None
+        n_vocab = model.config.n_vocab if model else 0
+        notes = check_companions(beside.companions, n_vocab, allowance)
         written = Side(os.fspath(target), into)
         verification = None
         hashes: dict[str, str] | None = None
-        n_vocab = checkpoint.config.n_vocab
         nbytes = 0 if compress else totals.nbytes  # how small it will be compressed nobody knows
         writer.load(verify or digest)
         with partial_target(target, writer, checkpoint, beside, nbytes, force=force) as made:
@@ -119,19 +125,20 @@ def convert(
             )
             if verify:
                 hashes = {} if digest else None
-                expected = writer.config(checkpoint)
+                expected = writer.config(_as_written(checkpoint))
                 verification = _prove(origin, partial, written, expected, beside, hashes, watch)
             elif digest:
                 with open_written(partial, writer.read_as) as raw:
-                    tensors = drop_tied(adopt(raw)).values()
-                    hashes = {each.name: each.sha256 for each in digest_tensors(tensors, watch)}
+                    read = drop_tied(adopt(raw)) if model else take_as_is(raw)
+                    digests = digest_tensors(read.values(), watch)
+                    hashes = {each.name: each.sha256 for each in digests}
             target_nbytes = _count_bytes(partial)
         return ConversionReport(
             source=Side(checkpoint.raw.where, checkpoint.format),
             target=written,
             target_nbytes=target_nbytes,
-            config=checkpoint.config,
-            hparams_from=checkpoint.hparams_from,
+            config=model.config if model else None,
+            hparams_from=model.hparams_from if model else None,
             totals=totals,
             mapped=tuple((tensor.source_name, name) for name, tensor in checkpoint.items()),
             dropped=checkpoint.dropped,
@@ -144,8 +151,13 @@ def convert(
         )
 
 
+def _as_written(checkpoint: TensorCollection) -> Checkpoint:
+    """Return the checkpoint as a writer takes it: one that needs a GPT-2 never gets another."""
+    return cast("Checkpoint", checkpoint)
+
+
 def _write(
-    checkpoint: Checkpoint,
+    checkpoint: TensorCollection,
     partial: Path,
     writer: Writer,
     compress: str | None,
@@ -160,10 +172,8 @@ def _write(
         progress("writing", done, total)
 
     progress("writing", 0, total)
-    if compress is None:
-        writer.write(checkpoint, partial, advance)
-    else:
-        writer.compressed[compress](checkpoint, partial, advance)
+    write = writer.write if compress is None else writer.compressed[compress]
+    write(_as_written(checkpoint), partial, advance)
 
 
 def _count_bytes(path: Path) -> int:

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..checkpoint.canonical import Checkpoint
 from ..progress import ignore_progress
 from ..reports.digest import DigestReport, TensorDigest
 from ..reports.summary import Side
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ..checkpoint.canonical import Checkpoint
+    from ..checkpoint.collection import TensorCollection
     from ..formats.engines import EngineName
     from ..formats.readers import SourceFormat
     from ..progress import Progress
@@ -36,6 +37,7 @@ def digest(
     dtype: DTypeName | None = None,
     allow_overflow: bool = False,
     engine: EngineName | None = None,
+    as_is: bool = False,
     check: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> DigestReport:
@@ -49,7 +51,7 @@ def digest(
         FormatError: the file to check with is no such listing.
         Gpt2ConvertError: as open(); or a file cannot be read to its end.
     """
-    listing = None if check is None else read_listing(check)
+    listing = None if check is None else read_listing(check, as_is=as_is)
     origin = build_source(
         source,
         format=format,
@@ -60,13 +62,14 @@ def digest(
         dtype=dtype,
         allow_overflow=allow_overflow,
         engine=engine,
+        as_is=as_is,
     )
     with origin.open() as checkpoint:
         tensors = digest_tensors(checkpoint.values(), progress or ignore_progress)
         report = DigestReport(
             Side(checkpoint.raw.where, checkpoint.format),
             tuple(tensors),
-            checkpoint.config.effective(),
+            _find_config(checkpoint),
             checkpoint.raw.engine,
             checkpoint.notes,
         )
@@ -75,13 +78,20 @@ def digest(
     return replace(report, findings=compare_listing(report, listing))
 
 
-def list_digests(side: Side, checkpoint: Checkpoint, hashes: Mapping[str, str]) -> DigestReport:
+def list_digests(
+    side: Side, checkpoint: TensorCollection, hashes: Mapping[str, str]
+) -> DigestReport:
     """Return the digests of what was written of ``checkpoint``; ``hashes`` are the tensors'."""
     tensors = tuple(
         TensorDigest(name, tensor.dtype.value, tensor.shape, hashes[name])
         for name, tensor in checkpoint.items()
     )
-    return DigestReport(side, tensors, checkpoint.config.effective())
+    return DigestReport(side, tensors, _find_config(checkpoint))
+
+
+def _find_config(checkpoint: TensorCollection) -> Mapping[str, object]:
+    """Return what decides the output beside the weights; nothing of what is taken as it is."""
+    return checkpoint.config.effective() if isinstance(checkpoint, Checkpoint) else {}
 
 
 def digest_tensors(tensors: Iterable[LazyTensor], progress: Progress) -> list[TensorDigest]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ..checkpoint.canonical import Checkpoint
+    from ..checkpoint.collection import TensorCollection
     from ..checkpoint.raw import RawCheckpoint
     from ..formats.companions import Companion
     from ..formats.engines import EngineName
@@ -48,6 +49,7 @@ def inspect(
     dtype: DTypeName | None = None,
     allow_overflow: bool = False,
     engine: EngineName | None = None,
+    as_is: bool = False,
     stats: bool = False,
     progress: Progress | None = None,
 ) -> InspectionReport:
@@ -72,18 +74,25 @@ def inspect(
         dtype=dtype,
         allow_overflow=allow_overflow,
         engine=engine,
+        as_is=as_is,
     )
     with origin.open_raw() as raw:
         checkpoint: Checkpoint | None = None
+        collection: TensorCollection | None = None
         refusal: Gpt2ConvertError | None = None
         tensors = raw.tensors
         try:
-            checkpoint = origin.cast(origin.adopt(raw))
+            if as_is:
+                collection = origin.take_as_is(raw)
+            else:
+                checkpoint = origin.cast(origin.adopt(raw))
         except (SchemaError, FormatError, UnsupportedError) as error:
             refusal = error
-        else:
+        if checkpoint is not None:
             checkpoint = note_unread(settle_config(checkpoint, look=False))
-            tensors = tuple(checkpoint.values())
+        taken = checkpoint or collection
+        if taken is not None:
+            tensors = tuple(taken.values())
         faults, beside = list(raw.faults), Beside()
         if checkpoint is not None:
             try:
@@ -101,8 +110,10 @@ def inspect(
             totals=sum_up(list(tensors)),
             stats=_measure(tensors, raw, progress or ignore_progress) if stats else None,
             engine=raw.engine,
-            notes=checkpoint.notes if checkpoint else raw.notes,
+            notes=raw.notes if taken is None else taken.notes,
             obstacles=tuple(_find_obstacles(raw, checkpoint, refusal, beside.companions)),
+            as_is=as_is,
+            collection=collection,
         )
 
 

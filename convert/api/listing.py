@@ -1,7 +1,8 @@
 """A listing of digests that was printed earlier, read again and compared.
 
 Each line is ``<64 hexadecimal digits>  <what it is of>``: a tensor with its dtype and shape, then
-``weights``, ``config {…}`` and ``model``, as :mod:`..reports.digest` says.
+``weights``, ``config {…}`` and ``model``, or ``weights`` alone where a checkpoint was taken as it
+is, as :mod:`..reports.digest` says.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ..errors import FormatError
+from ..errors import Advice, FormatError
 from ..io.source import check_path, read_small
 from ..io.strict_json import parse_object
 from ..quoting import clip, quote
@@ -24,12 +25,16 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 8 << 20
 """Of a listing: 200 for each of as many tensors as there may be."""
 _LINE: Final = re.compile(r"([0-9a-f]{64})  (.+)")
+_TENSOR: Final = re.compile(r"(.*) (\w+ \[[0-9, ]*\])")
+"""What a line is of: a name, which may have spaces in it, and dtype and shape."""
 _CONFIG: Final = "config "
 _LAST: Final = ("weights", _CONFIG, "model")
 
 
-def read_listing(path: str | os.PathLike[str]) -> dict[str, str]:
+def read_listing(path: str | os.PathLike[str], *, as_is: bool = False) -> dict[str, str]:
     """Return the digest of each thing in the listing at ``path``.
+
+    ``as_is`` says that it is of a checkpoint that was taken as it is, and not of a model.
 
     Raises:
         SourceNotFoundError, UnreadableError: it cannot be read.
@@ -49,8 +54,19 @@ def read_listing(path: str | os.PathLike[str]) -> dict[str, str]:
                 f"expected, found {quote(line)}"
             )
         listing[parts[2]] = parts[1]
-    ends = [name for name in listing if name.startswith(_LAST)][-len(_LAST) :]
-    if [name.startswith(last) for name, last in zip(ends, _LAST, strict=False)] != [True] * 3:
+    ends = [name for name in listing if not _is_tensor(name)]
+    if len(ends) == 1 and ends[0] == _LAST[0] and not as_is:
+        raise FormatError(
+            f"{file}: a listing of a checkpoint that was taken as it is",
+            Advice("digest it with {}", "as_is", True),
+        )
+    if as_is:
+        if ends != [_LAST[0]]:
+            raise FormatError(
+                f"{file}: no listing of the digests of what is taken as it is: its last line "
+                "should be weights, and all others be of tensors"
+            )
+    elif len(ends) != len(_LAST) or not all(map(str.startswith, ends, _LAST)):
         raise FormatError(
             f"{file}: no listing of a model's digests: its last lines should be weights, config "
             "and model"
@@ -64,12 +80,9 @@ def compare_listing(report: DigestReport, listing: dict[str, str]) -> tuple[Find
     if now == listing:
         return ()
     findings: list[Finding] = []
-    then_config, now_config = _find_config(listing), dict(report.config)
-    # Tensors by name alone: one may have another dtype or shape.
-    ours = {name.split(" ")[0]: (name, digest) for name, digest in now.items() if _is_tensor(name)}
-    theirs = {
-        name.split(" ")[0]: (name, digest) for name, digest in listing.items() if _is_tensor(name)
-    }
+    then_config = {} if report.as_is else _find_config(listing)
+    now_config = dict(report.config)
+    ours, theirs = _list_tensors(now), _list_tensors(listing)
     for name in dict.fromkeys([*theirs, *ours]):
         if name not in ours:
             findings.append(Finding(Kind.MISSING, clip(name), "is in the listing and not here"))
@@ -89,7 +102,16 @@ def compare_listing(report: DigestReport, listing: dict[str, str]) -> tuple[Find
 
 
 def _is_tensor(name: str) -> bool:
-    return not name.startswith(_LAST)
+    return _TENSOR.fullmatch(name) is not None
+
+
+def _list_tensors(listing: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """Return dtype with shape, and digest, of each tensor by its name, which others may be of."""
+    return {
+        parts[1]: (parts[2], digest)
+        for name, digest in listing.items()
+        if (parts := _TENSOR.fullmatch(name))
+    }
 
 
 def _find_config(listing: dict[str, str]) -> dict[str, object]:
@@ -98,7 +120,7 @@ def _find_config(listing: dict[str, str]) -> dict[str, object]:
 
 
 def _describe(name: str, then: tuple[str, str], now: tuple[str, str]) -> Finding:
-    before, after = (each[0].removeprefix(f"{name} ") for each in (then, now))
+    before, after = then[0], now[0]
     if before != after:
         same_shape = before.partition(" ")[2] == after.partition(" ")[2]
         kind = Kind.DTYPE if same_shape else Kind.SHAPE

@@ -72,7 +72,7 @@ def load(
         done += nbytes
         watch("reading", done, total)
 
-    with origin.open() as checkpoint:
+    with origin.open_model() as checkpoint:
         total = sum(tensor.nbytes for tensor in checkpoint.values())
         where, config = checkpoint.raw.where, checkpoint.config
         read_behaviour(config, where)  # sooner than after all weights were read

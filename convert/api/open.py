@@ -2,18 +2,52 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from .source import build_source
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
+    from typing import Literal
 
     from ..checkpoint.canonical import Checkpoint
+    from ..checkpoint.collection import TensorCollection
     from ..formats.engines import EngineName
     from ..formats.readers import SourceFormat
     from ..tensors.dtype import DTypeName
+
+
+@overload
+def open(
+    source: str | os.PathLike[str],
+    *,
+    format: SourceFormat | None = ...,
+    step: int | None = ...,
+    scope: str | None = ...,
+    drop: Sequence[str] = ...,
+    n_head: int | None = ...,
+    dtype: DTypeName | None = ...,
+    allow_overflow: bool = ...,
+    engine: EngineName | None = ...,
+    as_is: Literal[False] = ...,
+) -> Checkpoint: ...
+
+
+@overload
+def open(
+    source: str | os.PathLike[str],
+    *,
+    format: SourceFormat | None = ...,
+    step: int | None = ...,
+    scope: None = ...,
+    drop: Sequence[str] = ...,
+    n_head: None = ...,
+    dtype: DTypeName | None = ...,
+    allow_overflow: bool = ...,
+    engine: EngineName | None = ...,
+    as_is: Literal[True],
+) -> TensorCollection: ...
 
 
 def open(
@@ -27,7 +61,8 @@ def open(
     dtype: DTypeName | None = None,
     allow_overflow: bool = False,
     engine: EngineName | None = None,
-) -> Checkpoint:
+    as_is: bool = False,
+) -> TensorCollection:
     """Open a GPT-2 checkpoint in any container that the tool reads, without reading weights.
 
     ``source`` is a file, a folder or a TensorFlow prefix. The keywords are those of every verb:
@@ -42,7 +77,10 @@ def open(
       that would become infinite is an error unless ``allow_overflow``;
     - ``engine`` is "native" or "tensorflow", which reads TensorFlow checkpoints alone and has to be
       installed; by default it reads what the native reader declines, V1 that is, and the notes say
-      so.
+      so;
+    - ``as_is`` takes a checkpoint of any model: every tensor of numbers under its own name, sorted
+      by name, and nothing of configuration and tokenizer. ``drop`` leaves out any of them then, and
+      ``dtype`` casts those of floating-point types. ``scope`` and ``n_head`` make no sense with it.
 
     Only a model with an lm_head has weights read at once: to see whether it is tied. Buffers are
     dropped by their names, and a note says so; converting, verifying and digesting look at their
@@ -59,7 +97,7 @@ def open(
         SchemaError: it is no complete GPT-2.
         UnsupportedError, UsageError: it is not handled, or ambiguous.
     """
-    return build_source(
+    origin = build_source(
         source,
         format=format,
         step=step,
@@ -69,4 +107,6 @@ def open(
         dtype=dtype,
         allow_overflow=allow_overflow,
         engine=engine,
-    ).open(look=False)
+        as_is=as_is,
+    )
+    return origin.open() if as_is else origin.open_model(look=False)

@@ -9,22 +9,33 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ..errors import UsageError
 from ..formats.opening import open_raw
 from ..model.adopt import adopt, check_buffers, drop_tied
+from ..model.as_is import take_as_is
 from ..model.config import settle_config, state_dtype, state_heads
 from ..tensors.casting import cast_tensors
 from ..tensors.dtype import parse_dtype
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Final
 
     from ..checkpoint.canonical import Checkpoint
+    from ..checkpoint.collection import TensorCollection
     from ..checkpoint.raw import RawCheckpoint
     from ..formats.engines import EngineName
     from ..formats.readers import SourceFormat
     from ..tensors.casting import CastLoss
     from ..tensors.dtype import DType, DTypeName
+    from ..tensors.tensor import LazyTensor
+
+
+_WHY: Final = {
+    "scope": "every tensor is taken, under its whole name; patterns leave out what is not wanted",
+    "n_head": "nothing is stated of it",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +51,21 @@ class Source:
     dtype: DType | None = None
     allow_overflow: bool = False
     engine: EngineName | None = None
+    as_is: bool = False
 
-    def open(self, loss: CastLoss | None = None, *, look: bool = True) -> Checkpoint:
+    def open(self, loss: CastLoss | None = None) -> TensorCollection:
+        """Open it, as it is or as the model that it should be; otherwise as :meth:`open_model`."""
+        if not self.as_is:
+            return self.open_model(loss)
+        raw = self.open_raw()
+        try:
+            refuse_faults(raw)
+            return self.take_as_is(raw, loss)
+        except BaseException:
+            raw.close()
+            raise
+
+    def open_model(self, loss: CastLoss | None = None, *, look: bool = True) -> Checkpoint:
         """Open it, cast if that was asked for; ``loss`` learns what the cast changes.
 
         Buffers are read where ``look`` says so; else a note says that they were not. Raises as
@@ -67,7 +91,20 @@ class Source:
 
     def open_raw(self) -> RawCheckpoint:
         """Open the container and look at nothing of it as a model."""
-        return open_raw(self.path, self.step, self.format, self.engine)
+        return open_raw(self.path, self.step, self.format, self.engine, beside=not self.as_is)
+
+    def take_as_is(self, raw: RawCheckpoint, loss: CastLoss | None = None) -> TensorCollection:
+        """Take what was opened under its own names, cast if that was asked for."""
+        taken = take_as_is(raw, self.drop)
+        if self.dtype is None:
+            return taken
+        weights = {name: each for name, each in taken.items() if each.dtype.is_floating}
+        cast = self._cast(weights, raw.where, loss)
+        notes = taken.notes
+        if others := len(taken) - len(cast):
+            what = "1 tensor is" if others == 1 else f"{others:,} tensors are"
+            notes = (*notes, f"{what} of no floating-point type, and never cast")
+        return replace(taken, tensors={**taken.tensors, **cast}, notes=notes)
 
     def adopt(self, raw: RawCheckpoint) -> Checkpoint:
         """Turn what was opened into a model; no weights are read."""
@@ -78,15 +115,18 @@ class Source:
         """Return the model cast to the dtype that was asked for, if one was."""
         if self.dtype is None:
             return checkpoint
-        tensors = cast_tensors(
-            checkpoint.tensors,
-            self.dtype,
-            allow_overflow=self.allow_overflow,
-            loss=loss,
-            where=checkpoint.raw.where,
-        )
+        tensors = self._cast(checkpoint.tensors, checkpoint.raw.where, loss)
         config = state_dtype(checkpoint.config, self.dtype)
         return replace(checkpoint, tensors=tensors, config=config)
+
+    def _cast(
+        self, tensors: Mapping[str, LazyTensor], where: str, loss: CastLoss | None
+    ) -> Mapping[str, LazyTensor]:
+        if self.dtype is None:
+            return tensors
+        return cast_tensors(
+            tensors, self.dtype, allow_overflow=self.allow_overflow, loss=loss, where=where
+        )
 
 
 def build_source(
@@ -100,12 +140,15 @@ def build_source(
     dtype: DTypeName | None,
     allow_overflow: bool,
     engine: EngineName | None,
+    as_is: bool = False,
 ) -> Source:
     """Return the source that the keywords of a verb describe.
 
     Raises:
-        UsageError: weights cannot have the dtype.
+        UsageError: weights cannot have the dtype, or a keyword makes no sense ``as_is``.
     """
+    if as_is:
+        _refuse_of_models(scope=scope, n_head=n_head)
     return Source(
         path,
         format=format,
@@ -117,7 +160,22 @@ def build_source(
         dtype=parse_dtype(dtype),
         allow_overflow=allow_overflow,
         engine=engine,
+        as_is=as_is,
     )
+
+
+def _refuse_of_models(**keywords: object) -> None:
+    """Refuse what says something of a GPT-2, where a checkpoint is taken as it is.
+
+    Raises:
+        UsageError: one of them is not None.
+    """
+    for name, value in keywords.items():
+        if value is not None:
+            raise UsageError(
+                f"{name} is for a GPT-2, and a checkpoint that is taken as it is may be of any "
+                f"model: {_WHY[name]}"
+            )
 
 
 def note_unread(checkpoint: Checkpoint) -> Checkpoint:

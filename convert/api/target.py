@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Final
 
-    from ..checkpoint.canonical import Checkpoint
+    from ..checkpoint.collection import TensorCollection
     from ..formats.companions import Beside
     from ..formats.writers import Compression, TargetFormat, Writer
     from ..io.atomic import Partial
@@ -28,19 +28,29 @@ _FOLDER: Final = "/"
 
 
 def choose_format(
-    target: str | os.PathLike[str], to: TargetFormat | None, compress: Compression | None
+    target: str | os.PathLike[str],
+    to: TargetFormat | None,
+    compress: Compression | None,
+    *,
+    as_is: bool = False,
 ) -> str:
     """Return the key of WRITERS that ``to``, or else the end of the target's name, asks for.
 
     Raises:
         UsageError: there is none, or it is a file where a folder is named, or it is not compressed
-            in this way.
+            in this way, or has room for a GPT-2 alone.
     """
     named = os.fspath(target)
     into = to or _format_of(named)
     if into not in WRITERS:
         raise UsageError(f"no such format: {into!r}; there are: {', '.join(WRITERS)}")
     writer = WRITERS[into]
+    if as_is and writer.folder_of:
+        files = ", ".join(name for name, each in WRITERS.items() if not each.folder_of)
+        raise UsageError(
+            f"{named}: a {writer.title} has the names and the configuration of a GPT-2, and a "
+            f"checkpoint that is taken as it is has its own; it goes into {files}"
+        )
     if named.endswith("/") and not writer.folder_of:
         raise UsageError(f"{named}: names a folder, and {into} is one file")
     if compress is not None and compress not in writer.compressed:
@@ -52,7 +62,7 @@ def choose_format(
 def partial_target(
     target: Path,
     writer: Writer,
-    checkpoint: Checkpoint,
+    checkpoint: TensorCollection,
     beside: Beside,
     nbytes: int,
     *,

@@ -38,6 +38,7 @@ def verify(
     dtype: DTypeName | None = None,
     allow_overflow: bool = False,
     engine: EngineName | None = None,
+    as_is: bool = False,
     atol: float = 0.0,
     rtol: float = 0.0,
     weights_only: bool = False,
@@ -54,7 +55,8 @@ def verify(
     Values count as equal where ``|source - target| <= atol + rtol * |source|``; by default every
     bit counts. Where both are folders, the files beside the weights that both have are compared,
     too, unless ``weights_only``. The other keywords are those of :func:`.open` and say how the
-    source is to be read; the target is read as it is. ``dtype`` casts the source before it is
+    source is to be read; the target is read as it is. With ``as_is``, what ``drop`` leaves out of
+    the source counts in the target neither. ``dtype`` casts the source before it is
     compared, as a conversion with that dtype does. With the ``engine`` "tensorflow" TensorFlow is
     the witness, and no name, shape or value of the source is taken from the native reader.
 
@@ -80,17 +82,20 @@ def verify(
         dtype=dtype,
         allow_overflow=allow_overflow,
         engine=engine,
+        as_is=as_is,
     )
     tolerance = Tolerance(atol, rtol)
     loss = CastLoss() if origin.dtype else None
     if logits:
+        if as_is:
+            raise UsageError("logits are what a GPT-2 says, and as it is a checkpoint may be any")
         if not tolerance.exact:
             raise UsageError(
                 "atol and rtol are for weights, and logits are compared in their place"
             )
         bounds = Bounds(max_kl, min_agreement)
         sample = Sample(text, tokenizer, TOKENS if tokens is None else tokens)
-        with origin.open(loss) as checkpoint, Source(target).open() as other:
+        with origin.open_model(loss) as checkpoint, Source(target).open_model() as other:
             return compare_logits(
                 checkpoint,
                 other,
@@ -103,10 +108,12 @@ def verify(
     _refuse_idle(
         text=text, tokenizer=tokenizer, tokens=tokens, max_kl=max_kl, min_agreement=min_agreement
     )
-    with origin.open(loss) as checkpoint, open_raw(target) as raw:
+    with origin.open(loss) as checkpoint, open_raw(target, beside=not as_is) as raw:
         refuse_faults(raw)
-        report = compare(checkpoint, raw, tolerance=tolerance, loss=loss, progress=progress)
-        if weights_only:
+        report = compare(
+            checkpoint, raw, drop=origin.drop, tolerance=tolerance, loss=loss, progress=progress
+        )
+        if weights_only or as_is:
             return report
         compared, findings, alone = compare_companions(checkpoint.raw, raw)
         return replace(

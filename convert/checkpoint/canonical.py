@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .collection import Dropped, TensorCollection
 from .params import build_params
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any, Self
+    from typing import Any
 
     from ..tensors.tensor import LazyTensor
     from .config import Config
     from .hparams import HParams
     from .params import ModelParams
-    from .raw import RawCheckpoint
+
+__all__ = ["Checkpoint", "Dropped"]
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """A source tensor that is not carried over, and why."""
-
-    source_name: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Checkpoint(Mapping[str, "LazyTensor"]):
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Checkpoint(TensorCollection):
     """A GPT-2 checkpoint: a mapping of canonical name to lazy tensor, in canonical order.
 
     Every tensor of the source is either in the mapping or in ``dropped``; ``notes`` are what else a
@@ -38,17 +30,8 @@ class Checkpoint(Mapping[str, "LazyTensor"]):
     last reference goes.
     """
 
-    raw: RawCheckpoint
     config: Config
-    tensors: Mapping[str, LazyTensor]
-    dropped: tuple[Dropped, ...]
-    notes: tuple[str, ...] = ()
     buffers: tuple[tuple[LazyTensor, str], ...] = ()
-
-    @property
-    def format(self) -> str:
-        """The source's container, a key of READERS."""
-        return self.raw.format
 
     @property
     def hparams(self) -> HParams:
@@ -67,22 +50,6 @@ class Checkpoint(Mapping[str, "LazyTensor"]):
             f"<Checkpoint {self.raw.where!r} ({self.format}): "
             f"{len(self.tensors)} tensors, {self.hparams}>"
         )
-
-    def __getitem__(self, name: str) -> LazyTensor:
-        return self.tensors[name]
-
-    # A mapping would be equal to another of the same names and shapes, whatever the weights are.
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.tensors)
-
-    def __len__(self) -> int:
-        return len(self.tensors)
 
     def tree(self) -> dict[str, Any]:
         """Read everything into nested dicts and lists of NumPy arrays.
@@ -112,13 +79,3 @@ class Checkpoint(Mapping[str, "LazyTensor"]):
         ``blocks[0].attn.c_attn.w``. Needs memory for all tensors; raises as :meth:`tree`.
         """
         return build_params(self.tree(), self.hparams)
-
-    def close(self) -> None:
-        """Close the files; tensors cannot be read any more."""
-        self.raw.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()

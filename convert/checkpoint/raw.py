@@ -27,13 +27,15 @@ class RawConfig:
     """What the source states of its model: ``text`` is JSON, not parsed yet.
 
     ``damage`` is what speaks against believing it, where that was seen already. Where it is
-    ``complete``, what it does not state is GPT-2's own, as in the files of this tool.
+    ``complete``, what it does not state is GPT-2's own, as in the files of this tool. Where it is
+    ``as_is``, it states nothing of a model: a checkpoint was converted under its own names.
     """
 
     where: str
     text: bytes
     damage: str | None = None
     complete: bool = False
+    as_is: bool = False
 
     def fields(self) -> dict[str, object]:
         """Parse the text into a JSON object.

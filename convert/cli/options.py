@@ -76,6 +76,16 @@ def common_options(command: Command) -> Command:
     )
 
 
+def as_is_option(command: Command) -> Command:
+    """Add the option that takes a checkpoint of any model."""
+    return click.option(
+        "--as-is",
+        is_flag=True,
+        help="Take a checkpoint of any model: every tensor of numbers under its own name, but for "
+        "those that --drop names, and no configuration or tokenizer.",
+    )(command)
+
+
 def weights_option(command: Command) -> Command:
     """Add the option that leaves the files beside the weights out of account."""
     return click.option(
@@ -115,7 +125,7 @@ def cast_options(command: Command) -> Command:
 def conversion_options(command: Command) -> Command:
     """Add the options that every conversion has."""
     return _add(
-        cast_options(common_options(weights_option(command))),
+        cast_options(common_options(as_is_option(weights_option(command)))),
         click.option("-f", "--force", is_flag=True, help="Replace TARGET if it exists."),
         click.option("--no-verify", is_flag=True, help="Do not compare TARGET with SOURCE."),
         click.option(

@@ -1,4 +1,7 @@
-"""The proof: two checkpoints compared through the canonical tree, every bit of every tensor.
+"""The proof: two checkpoints compared name by name, every bit of every tensor.
+
+The names are those of the canonical tree, or the files' own where a checkpoint is taken as it is
+(:mod:`.as_is`).
 
 Floating-point numbers are compared as bits: a NaN equals the same NaN, and -0.0 differs from 0.0.
 Equal tensors cost one pass; one that differs gets a second look (:mod:`.hints`).
@@ -8,7 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import Advice, FormatError, SchemaError
+from ..checkpoint.canonical import Checkpoint
+from ..errors import FormatError, SchemaError
 from ..model.buffers import find_fault
 from ..model.names import match
 from ..model.schema import load_family
@@ -18,15 +22,17 @@ from ..reports.summary import Side, sum_up
 from ..reports.verification import Finding, Kind, VerificationReport
 from ..tensors.tensor import same_bytes
 from ..tensors.tolerance import EXACT, Tolerance
+from .as_is import pair_as_is
 from .config import compare_config, prove_config
 from .hints import Twins, describe
+from .pairs import Pairs, describe_dtype, describe_shape
 from .values import compare_values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Final
 
-    from ..checkpoint.canonical import Checkpoint
+    from ..checkpoint.collection import TensorCollection
     from ..checkpoint.raw import RawCheckpoint
     from ..model.names import Match
     from ..progress import Progress
@@ -38,9 +44,10 @@ _WORKERS: Final = 2
 
 
 def compare(
-    source: Checkpoint,
+    source: TensorCollection,
     target: RawCheckpoint,
     *,
+    drop: Sequence[str] = (),
     target_side: Side | None = None,
     tolerance: Tolerance = EXACT,
     loss: CastLoss | None = None,
@@ -48,26 +55,22 @@ def compare(
     hashes: dict[str, str] | None = None,
     progress: Progress | None = None,
 ) -> VerificationReport:
-    """Compare an adopted source with a target as its file spells it; see :func:`verify`.
+    """Compare a source with a target as its file spells it; see :func:`verify`.
 
     ``expected_config`` is for what this tool has just written: every field of the configuration
-    that the target has to state. ``hashes`` receives the SHA-256 of each tensor of the target.
+    that the target has to state. Where the source was taken as it is, ``drop`` are patterns of what
+    to leave out of the target, too. ``hashes`` receives the SHA-256 of each tensor of the target.
     """
-    found = match(target, load_family())
-    if len(found.scopes) > 1 and not found.hits:
-        raise SchemaError(
-            target.where,
-            (describe_choice(found.scopes, "; that is for the source, so pass it first"),),
-        )
-    config = compare_config(source, target)
-    findings = list(config.findings)
+    findings: list[Finding] = []
     if expected_config is not None:
         findings += prove_config(source, target, expected_config)
-    findings += _find_extras(source, found)
-    structure, pairs = _pair_up(source, found)
-    findings += structure
+    if isinstance(source, Checkpoint):
+        found = _pair_models(source, target)
+    else:
+        found = pair_as_is(source, target, drop)
+    findings += found.findings
     compared = compare_values(
-        pairs,
+        list(found.pairs),
         tolerance,
         progress or ignore_progress,
         # The loss is one for all tensors, and made by one thread.
@@ -75,8 +78,9 @@ def compare(
         hashed=hashes is not None,
     )
     twins = Twins(source)
-    targets = {name: stored for name, (_, stored) in found.tensors.items()}
-    findings += [describe(difference, twins, targets) for difference in compared if difference]
+    findings += [
+        describe(difference, twins, found.targets) for difference in compared if difference
+    ]
     if hashes is not None:
         hashes |= {each.source.name: each.sha256 for each in compared if each.sha256}
     distances = [each.overall for each in compared]
@@ -90,6 +94,29 @@ def compare(
         engine=source.raw.engine,
         notes=source.notes,
         max_abs_diff=None if None in distances else max(filter(None, distances), default=0.0),
+        not_compared=found.not_compared,
+        as_is=not isinstance(source, Checkpoint),
+    )
+
+
+def _pair_models(source: Checkpoint, target: RawCheckpoint) -> Pairs:
+    """Pair the tensors of a GPT-2 with those of a target, whose configuration is compared, too.
+
+    Raises:
+        SchemaError: the target has several models.
+    """
+    found = match(target, load_family())
+    if len(found.scopes) > 1 and not found.hits:
+        raise SchemaError(
+            target.where,
+            (describe_choice(found.scopes, "; that is for the source, so pass it first"),),
+        )
+    config = compare_config(source, target)
+    structure, pairs = _pair_up(source, found)
+    return Pairs(
+        findings=(*config.findings, *_find_extras(source, found), *structure),
+        pairs=tuple(pairs),
+        targets={name: stored for name, (_, stored) in found.tensors.items()},
         not_compared=config.not_compared,
     )
 
@@ -153,19 +180,9 @@ def _pair_up(
             found_shape = stored.shape
             if len(shape) > len(tensor.shape) and found_shape[:1] == shape[:1]:
                 found_shape = found_shape[1:]  # people do not know of conv1d's leading axis
-            findings.append(_describe_shape(name, tensor.shape, found_shape))
+            findings.append(describe_shape(name, tensor.shape, found_shape))
         elif stored.dtype != tensor.dtype:
-            text = f"{tensor.dtype} in the source, {stored.dtype} in the target"
-            advice = Advice("{} compares with the source cast to it", "dtype", stored.dtype.value)
-            findings.append(
-                Finding(Kind.DTYPE, name, text, advice=advice if stored.dtype.is_floating else None)
-            )
+            findings.append(describe_dtype(name, tensor.dtype, stored.dtype))
         else:
             pairs.append((tensor, stored))
     return findings, pairs
-
-
-def _describe_shape(name: str, expected: tuple[int, ...], found: tuple[int, ...]) -> Finding:
-    hint = "transposed" if expected == found[::-1] else None
-    text = f"{list(expected)} in the source, {list(found)} in the target"
-    return Finding(Kind.SHAPE, name, text, hint=hint)

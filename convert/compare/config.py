@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..checkpoint.canonical import Checkpoint
+    from ..checkpoint.collection import TensorCollection
     from ..checkpoint.raw import RawCheckpoint
     from ..model.family import Family
     from ..model.stated import Stated
@@ -67,7 +68,7 @@ def compare_config(source: Checkpoint, target: RawCheckpoint) -> Comparison:
 
 
 def prove_config(
-    source: Checkpoint, target: RawCheckpoint, expected: Mapping[str, object]
+    source: TensorCollection, target: RawCheckpoint, expected: Mapping[str, object]
 ) -> tuple[Finding, ...]:
     """Compare every field of what was to be written with what the target has, in all its places."""
     try:

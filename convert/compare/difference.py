@@ -6,20 +6,23 @@ from typing import TYPE_CHECKING
 
 from ..errors import FormatError
 from ..quoting import quote
-from ..tensors.floats import bits, decode
+from ..tensors.dtype import DType
+from ..tensors.floats import bits, decode, differ
 from ..tensors.tolerance import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
+    from typing import Any, Final
 
     import numpy.typing as npt
 
-    from ..tensors.dtype import DType
     from ..tensors.tensor import LazyTensor
     from ..tensors.tolerance import Tolerance
 
     Array = npt.NDArray[Any]
+    Number = float | complex
+
+_COMPLEX: Final = {DType.COMPLEX64, DType.COMPLEX128}
 
 
 class Difference:
@@ -42,7 +45,7 @@ class Difference:
         self.tolerance = tolerance
         self.differing = 0
         self.first: int | None = None
-        self.first_values: tuple[float, float] | None = None
+        self.first_values: tuple[Number, Number] | None = None
         self.max_abs_diff = 0.0
         self.overall: float | None = 0.0
         self.sha256: str | None = None
@@ -92,7 +95,7 @@ class Difference:
             self.finite = False
             if self.first is None and expected[:size] == found[:size]:
                 self.first = (self._position + size) // itemsize
-        where = np.flatnonzero(bits(expected[:size], dtype) != bits(found[:size], dtype))
+        where = np.flatnonzero(differ(expected[:size], found[:size], dtype))
         first = numbers(expected[:size], dtype)[where]
         second = numbers(found[:size], dtype)[where]
         self._measure(first, second)
@@ -105,7 +108,7 @@ class Difference:
             distance = np.abs(first - second)
         if self.first is None:
             self.first = self._position // itemsize + int(where[0])
-            self.first_values = float(first[0]), float(second[0])
+            self.first_values = first[0].item(), second[0].item()
         self.differing += int(where.size)
         self.finite &= bool(np.isfinite(distance).all())
         if self.finite:
@@ -125,8 +128,15 @@ class Difference:
 
 
 def numbers(data: bytes, dtype: DType) -> Array:
-    """Return the elements as float64, which holds every narrower number exactly."""
+    """Return the elements as float64, which holds every narrower number exactly.
+
+    Complex numbers are complex128. Of what NumPy does not have, it is the bits as a number.
+    """
     import numpy as np
 
+    if dtype in _COMPLEX:
+        return decode(data, dtype).astype(np.complex128)
+    if not (dtype.in_numpy or dtype.is_floating):
+        return bits(data, dtype).astype(np.float64)
     with np.errstate(invalid="ignore"):  # some processors complain of NaNs that are signals
         return decode(data, dtype).astype(np.float64)

@@ -27,11 +27,14 @@ def open_raw(
     step: int | None = None,
     format: str | None = None,
     engine: str | None = None,
+    *,
+    beside: bool = True,
 ) -> RawCheckpoint:
     """Open any container that the tool reads; ``step`` chooses in a folder of checkpoints.
 
     ``format`` is the key of READERS that alone will do. ``engine`` is NATIVE or one of that
-    reader's engines; None means the native reader, and an engine for what that declines.
+    reader's engines; None means the native reader, and an engine for what that declines. What is
+    stated in files ``beside`` the weights is read, unless that is False.
 
     Raises:
         SourceNotFoundError, UnreadableError: there is nothing to open.
@@ -48,7 +51,7 @@ def open_raw(
             raw = _open_or_hand_over(reader, path, step, hand_over=engine is None)
         else:
             raw = find_engine(name, engine, str(path)).open(path, step)
-        return read_beside(raw, folder_named=path.is_dir())
+        return read_beside(raw, folder_named=path.is_dir()) if beside else raw
 
 
 def open_written(path: Path, format: str) -> RawCheckpoint:

@@ -6,9 +6,10 @@ The statement is a JSON object. Nothing in it depends on clock, host or path::
      "checksum": "…"}
 
 ``config`` is there only if the source is a Hugging Face model, or was once made from one, and has a
-config.json: all of that. ``checksum`` is the SHA-256 of the other fields as compact JSON with
-sorted keys, so that a changed byte is seen; the statements of older files have none. Each container
-has its own place for the statement:
+config.json: all of that. A checkpoint that was converted as it is has ``"as_is": true`` in place of
+both, and states nothing of a model. ``checksum`` is the SHA-256 of the other fields as compact JSON
+with sorted keys, so that a changed byte is seen; the statements of older files have none. Each
+container has its own place for the statement:
 
 - npz: the zip comment, the object as JSON;
 - safetensors: the metadata, under METADATA_KEY, the object as compact JSON with sorted keys;
@@ -21,6 +22,7 @@ import json
 import zipfile
 from typing import TYPE_CHECKING
 
+from ..checkpoint.canonical import Checkpoint
 from ..checkpoint.raw import RawConfig
 from ..errors import UnsupportedError
 from ..model.config import state_hparams
@@ -31,15 +33,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, Final
 
-    from ..checkpoint.canonical import Checkpoint
+    from ..checkpoint.collection import TensorCollection
 
 METADATA_KEY: Final = "gpt2-convert"
 """The one key of a safetensors file's metadata."""
 HPARAMS: Final = "hparams"
 SOURCE_FORMAT: Final = "source_format"
 CONFIG: Final = "config"
+AS_IS: Final = "as_is"
 CHECKSUM: Final = "checksum"
-FIELDS: Final = (HPARAMS, SOURCE_FORMAT, CONFIG, CHECKSUM)
+FIELDS: Final = (HPARAMS, SOURCE_FORMAT, CONFIG, AS_IS, CHECKSUM)
 MAX_COMMENT: Final = zipfile.ZIP_MAX_COMMENT
 """Bytes of a zip comment."""
 MAX_ATTRIBUTE: Final = 64 << 10
@@ -51,25 +54,25 @@ _ROOMIER: Final = ", or convert to safetensors, which has room"
 _DAMAGED: Final = "fetch or convert the file again"
 
 
-def state(checkpoint: Checkpoint) -> dict[str, object]:
+def state(checkpoint: TensorCollection) -> dict[str, object]:
     """Return what a target states of ``checkpoint``."""
-    statement: dict[str, object] = {
-        HPARAMS: state_hparams(checkpoint.config),
-        SOURCE_FORMAT: checkpoint.format,
-    }
-    if checkpoint.config.document is not None:
-        statement[CONFIG] = checkpoint.config.document
+    statement: dict[str, object] = {SOURCE_FORMAT: checkpoint.format}
+    if not isinstance(checkpoint, Checkpoint):
+        statement[AS_IS] = True
+    else:
+        statement = {HPARAMS: state_hparams(checkpoint.config), **statement}
+        if checkpoint.config.document is not None:
+            statement[CONFIG] = checkpoint.config.document
     return {**statement, CHECKSUM: _digest(statement)}
 
 
-def state_config(checkpoint: Checkpoint) -> dict[str, object]:
+def state_config(checkpoint: TensorCollection) -> dict[str, object]:
     """Return the part of the statement that a reader takes for the configuration."""
-    statement = state(checkpoint)
-    config: Any = statement.get(CONFIG, statement[HPARAMS])
+    config: Any = _find_config(state(checkpoint))
     return dict(config)
 
 
-def state_in_comment(checkpoint: Checkpoint) -> bytes:
+def state_in_comment(checkpoint: TensorCollection) -> bytes:
     """Return the statement as a zip comment.
 
     Raises:
@@ -80,7 +83,7 @@ def state_in_comment(checkpoint: Checkpoint) -> bytes:
     return comment
 
 
-def state_in_metadata(checkpoint: Checkpoint) -> dict[str, str]:
+def state_in_metadata(checkpoint: TensorCollection) -> dict[str, str]:
     """Return the statement as the metadata of a safetensors file.
 
     Raises:
@@ -91,7 +94,7 @@ def state_in_metadata(checkpoint: Checkpoint) -> dict[str, str]:
     return {METADATA_KEY: text}
 
 
-def state_in_attributes(checkpoint: Checkpoint) -> dict[str, bytes]:
+def state_in_attributes(checkpoint: TensorCollection) -> dict[str, bytes]:
     """Return the statement as attributes of an HDF5 file.
 
     Raises:
@@ -109,7 +112,7 @@ def state_in_attributes(checkpoint: Checkpoint) -> dict[str, bytes]:
 def read_comment(comment: bytes, where: str) -> RawConfig | None:
     """Return what a zip comment states of the model; None where it is another program's."""
     where = f"{where}: zip comment"
-    if (statement := _parse(comment)) and HPARAMS in statement:
+    if (statement := _parse(comment)) and _is_ours(statement):
         return _read(statement, where)
     if any(f'"{field}"'.encode() in comment for field in (HPARAMS, SOURCE_FORMAT, CHECKSUM)):
         return RawConfig(where, comment, f"damaged: no statement as this tool makes it; {_DAMAGED}")
@@ -122,14 +125,15 @@ def read_metadata(metadata: Mapping[str, str], where: str) -> RawConfig | None:
     text = metadata.get(METADATA_KEY)
     if text is None:
         for key, value in metadata.items():
-            if f'"{HPARAMS}"' in value and f'"{SOURCE_FORMAT}"' in value:
+            ours = f'"{HPARAMS}"' in value or f'"{AS_IS}"' in value
+            if ours and f'"{SOURCE_FORMAT}"' in value:
                 reason = f"damaged: the key {METADATA_KEY!r} expected, found {quote(key)}"
                 return RawConfig(where, value.encode(), f"{reason}; {_DAMAGED}")
         return None
     if len(text) > MAX_METADATA:
         reason = f"{len(text):,} bytes, where at most {MAX_METADATA:,} make sense"
         return RawConfig(where, b"", f"{reason}; {_DAMAGED}")
-    if (statement := _parse(text)) and HPARAMS in statement:
+    if (statement := _parse(text)) and _is_ours(statement):
         return _read(statement, where)
     # What is not as this tool writes it fails where the configuration is parsed.
     return RawConfig(where, text.encode("utf-8", "surrogatepass"))
@@ -152,7 +156,7 @@ def read_attributes(attributes: Mapping[str, bytes | None], where: str) -> RawCo
         except (ValueError, RecursionError):
             # The same error again, in words, where the configuration is parsed.
             return RawConfig(where, text)
-    if HPARAMS not in statement:
+    if not _is_ours(statement):
         return RawConfig(where, b"", f"damaged: no attribute {HPARAMS!r}; {_DAMAGED}")
     return _read(statement, where)
 
@@ -175,7 +179,7 @@ def _parse(text: str | bytes) -> dict[str, object] | None:
 
 def _read(statement: dict[str, object], where: str) -> RawConfig:
     """Return the configuration in a statement, or the hparams where it has none."""
-    text = json.dumps(statement.get(CONFIG, statement[HPARAMS])).encode()
+    text = json.dumps(_find_config(statement)).encode()
     if unknown := statement.keys() - set(FIELDS):
         found = quote_some(sorted(unknown))
         return RawConfig(where, text, f"damaged: {found}, which no statement has; {_DAMAGED}")
@@ -183,7 +187,19 @@ def _read(statement: dict[str, object], where: str) -> RawConfig:
     found = _digest({key: value for key, value in statement.items() if key != CHECKSUM})
     if expected is not None and expected != found:
         return RawConfig(where, text, f"damaged: it does not match its checksum; {_DAMAGED}")
-    return RawConfig(where, text, complete=True)
+    return RawConfig(where, text, complete=True, as_is=HPARAMS not in statement)
+
+
+def _is_ours(statement: Mapping[str, object]) -> bool:
+    """Whether a JSON object is a statement, by the one key that each of them has."""
+    return HPARAMS in statement or statement.get(AS_IS) is True
+
+
+def _find_config(statement: Mapping[str, object]) -> object:
+    """Return the part of a statement that stands for the configuration, or in place of one."""
+    if HPARAMS not in statement:
+        return {key: statement[key] for key in (AS_IS, SOURCE_FORMAT) if key in statement}
+    return statement.get(CONFIG, statement[HPARAMS])
 
 
 def _digest(statement: Mapping[str, object]) -> str:
@@ -193,13 +209,13 @@ def _digest(statement: Mapping[str, object]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _refuse_large(checkpoint: Checkpoint, nbytes: int, room: int, container: str) -> None:
+def _refuse_large(checkpoint: TensorCollection, nbytes: int, room: int, container: str) -> None:
     """Refuse a configuration of ``nbytes`` where ``container`` has room for fewer.
 
     Raises:
         UnsupportedError: it does not fit.
     """
-    if nbytes <= room:
+    if nbytes <= room or not isinstance(checkpoint, Checkpoint):
         return
     document = checkpoint.config.document or {}
     lengths = {key: len(json.dumps(value)) for key, value in document.items()}

@@ -48,7 +48,7 @@ def read_beside(raw: RawCheckpoint, *, folder_named: bool) -> RawCheckpoint:
 
     A file that is there and cannot be read, such as a link that leads nowhere, is a fault.
     """
-    if raw.configs and not folder_named:
+    if not folder_named and any(not config.as_is for config in raw.configs):
         return raw
     configs, files, faults = list(raw.configs), list(raw.files), list(raw.faults)
     for name in (HPARAMS, CONFIG):

@@ -54,7 +54,8 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
     if scope is None and len(found.scopes) > 1:
         raise SchemaError(raw.where, (describe_choice(found.scopes),))
     if not found.hits:
-        raise SchemaError(raw.where, (Problem(_no_name_known(raw, family)),))
+        as_is = Advice("convert takes it under its own names with {}", "as_is", True)
+        raise SchemaError(raw.where, (Problem(_no_name_known(raw, family), as_is),))
     if found.more_layers:
         raise UnsupportedError(
             f"{raw.where}: more than {MAX_LAYERS} layers, where the largest GPT-2 has 48"

@@ -77,6 +77,9 @@ def read_stated(raw: RawCheckpoint, family: Family) -> Stated | None:
     """
     stated: Stated | None = None
     for config in raw.configs:
+        if config.as_is:
+            config.fields()  # damage is an error here, too
+            continue
         more = _read_one(config, family)
         stated = more if stated is None else _join(stated, more)
     if stated is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import spell_keyword
 
 if TYPE_CHECKING:
-    from ..checkpoint.canonical import Dropped
+    from ..checkpoint.collection import Dropped
     from ..checkpoint.config import Config
     from ..checkpoint.hparams import HParams
     from ..errors import Spell
@@ -53,18 +53,19 @@ class LeftFile:
 class ConversionReport:
     """What was written, and what became of every source tensor.
 
-    ``mapped`` are (source name, canonical name) pairs; ``notes`` are what else should be known of
-    the tensors. ``verification`` is None if it was waived, ``digests`` if they were not asked for.
-    ``engine`` is what read the bytes that were written; ``verification`` knows who read the source
-    for the proof. ``companions`` are the files beside the weights that were copied, and ``left``
-    those that stayed behind.
+    ``mapped`` are (source name, canonical name) pairs. Where the checkpoint was taken as it is, the
+    two are the same, and ``config`` and ``hparams_from`` are None. ``notes`` are what else should
+    be known of the tensors. ``verification`` is None if it was waived, ``digests`` if they were not
+    asked for. ``engine`` is what read the bytes that were written; ``verification`` knows who read
+    the source for the proof. ``companions`` are the files beside the weights that were copied, and
+    ``left`` those that stayed behind.
     """
 
     source: Side
     target: Side
     target_nbytes: int
-    config: Config
-    hparams_from: str
+    config: Config | None
+    hparams_from: str | None
     totals: Totals
     mapped: tuple[tuple[str, str], ...]
     dropped: tuple[Dropped, ...]
@@ -76,9 +77,9 @@ class ConversionReport:
     left: tuple[LeftFile, ...] = ()
 
     @property
-    def hparams(self) -> HParams:
-        """The sizes that OpenAI's hparams.json has."""
-        return self.config.hparams
+    def hparams(self) -> HParams | None:
+        """The sizes that OpenAI's hparams.json has; None of what was taken as it is."""
+        return None if self.config is None else self.config.hparams
 
     @property
     def ok(self) -> bool:
@@ -108,10 +109,11 @@ class ConversionReport:
             "proof_engine": self.verification.engine if self.verification is not None else None,
             "source": self.source.as_json(),
             "target": {**self.target.as_json(), "bytes": self.target_nbytes},
-            "hparams": self.hparams.known(),
+            "as_is": self.config is None,
+            "hparams": self.config.hparams.known() if self.config else None,
             "hparams_from": self.hparams_from,
-            "config": self.config.as_json(),
-            "config_from": self.config.places(),
+            "config": self.config.as_json() if self.config else None,
+            "config_from": self.config.places() if self.config else None,
             "tensors": self.totals.tensors,
             **self.totals.as_json(),
             "mapped": [{"source_name": source, "name": name} for source, name in self.mapped],

@@ -8,7 +8,9 @@ A tensor's digest is the SHA-256 of its elements as little-endian C-order bytes,
 - ``<digest>  config {…}``, of that JSON text: sizes and behaviour with all defaults, keys sorted;
 - ``<digest>  model``, of the two lines before, each ended by a newline.
 
-So anyone can recompute them with sed and sha256sum.
+So anyone can recompute them with sed and sha256sum. Of a checkpoint that is taken as it is nothing
+is known but its tensors: their lines stand in the order of their own names, and ``weights`` is the
+last one. A name that is no printable ASCII, or starts with a quote, is spelt as JSON spells it.
 """
 
 from __future__ import annotations
@@ -40,14 +42,17 @@ class TensorDigest:
     @property
     def line(self) -> str:
         """The line of the listing that the digest of the whole is taken over."""
-        return f"{self.sha256}  {self.name} {self.dtype} {list(self.shape)}"
+        plain = self.name.isascii() and self.name.isprintable() and self.name[:1] != '"'
+        name = self.name if plain else json.dumps(self.name)
+        return f"{self.sha256}  {name} {self.dtype} {list(self.shape)}"
 
 
 @dataclass(frozen=True, slots=True)
 class DigestReport:
     """The digests of a checkpoint's tensors in canonical order, of its configuration, and of both.
 
-    ``config`` is what decides the output beside the weights. ``findings`` are the differences from
+    ``config`` is what decides the output beside the weights; empty for a checkpoint that is taken
+    as it is, whose digest is that of its tensors. ``findings`` are the differences from
     a listing printed earlier, where there was one to compare with. ``engine`` is what read the
     tensors, and ``notes`` are what should be known of that.
     """
@@ -68,6 +73,11 @@ class DigestReport:
         return self.ok
 
     @property
+    def as_is(self) -> bool:
+        """Whether these are the tensors of a checkpoint under its own names, and no model."""
+        return not self.config
+
+    @property
     def weights_sha256(self) -> str:
         """The digest of all tensors, in hexadecimal."""
         return _hash("".join(f"{tensor.line}\n" for tensor in self.tensors))
@@ -78,24 +88,25 @@ class DigestReport:
         return json.dumps(self.config, sort_keys=True)
 
     @property
-    def config_sha256(self) -> str:
-        """The digest of the configuration, in hexadecimal."""
-        return _hash(self.config_text)
+    def config_sha256(self) -> str | None:
+        """The digest of the configuration, in hexadecimal; None without one."""
+        return None if self.as_is else _hash(self.config_text)
 
     @property
     def sha256(self) -> str:
-        """The digest of the model, in hexadecimal."""
-        return _hash("".join(f"{line}\n" for line in self.lines[-3:-1]))
+        """The digest of the model, or of all that was taken as it is, in hexadecimal."""
+        return self.lines[-1].partition(" ")[0]
 
     @property
     def lines(self) -> list[str]:
         """The listing."""
-        both = [
-            f"{self.weights_sha256}  weights",
-            f"{self.config_sha256}  config {self.config_text}",
-        ]
+        listed = [tensor.line for tensor in self.tensors]
+        weights = f"{self.weights_sha256}  weights"
+        if self.as_is:
+            return [*listed, weights]
+        both = [weights, f"{self.config_sha256}  config {self.config_text}"]
         model = _hash("".join(f"{line}\n" for line in both))
-        return [*(tensor.line for tensor in self.tensors), *both, f"{model}  model"]
+        return [*listed, *both, f"{model}  model"]
 
     def as_json(self, spell: Spell = spell_keyword) -> Json:
         """Return the document; schemas/report.schema.json describes it."""
@@ -104,12 +115,13 @@ class DigestReport:
             "ok": self.ok,
             "findings": [finding.as_json(spell) for finding in self.findings],
             **self.side.as_json(),
+            "as_is": self.as_is,
             "engine": self.engine,
             "notes": list(self.notes),
             "sha256": self.sha256,
             "weights_sha256": self.weights_sha256,
             "config_sha256": self.config_sha256,
-            "config": dict(self.config),
+            "config": None if self.as_is else dict(self.config),
             "tensors": [
                 {
                     "name": tensor.name,

@@ -9,6 +9,7 @@ from ..errors import SchemaError, spell_keyword
 
 if TYPE_CHECKING:
     from ..checkpoint.canonical import Checkpoint
+    from ..checkpoint.collection import TensorCollection
     from ..checkpoint.raw import FileInfo
     from ..errors import Gpt2ConvertError, Problem, Spell
     from ..tensors.stats import TensorStats
@@ -21,11 +22,13 @@ class InspectionReport:
     """What is in a checkpoint, from its index and headers alone.
 
     ``checkpoint`` is None if it is no GPT-2; ``refusal`` is the error that says why then, and
-    ``tensors`` are as the file spells them. ``faults`` are what stands in the way of reading it, a
-    missing shard for example. ``obstacles`` are the damage, the missing files and the
-    contradictions that show without reading weights and would stop any conversion. ``stats`` are
-    those of each tensor, if they were asked for; None for one that has no numbers. ``engine`` is
-    what read it, and ``notes`` are what should be known of that.
+    ``tensors`` are as the file spells them. Where it is taken ``as_is``, ``checkpoint`` is None,
+    and ``collection`` is what would be carried over; None where ``refusal`` says why nothing is.
+    ``faults`` are what stands in the way of reading it, a missing shard for example. ``obstacles``
+    are the damage, the missing files and the contradictions that show without reading weights and
+    would stop any conversion. ``stats`` are those of each tensor, if they were asked for; None for
+    one that has no numbers. ``engine`` is what read it, and ``notes`` are what should be known of
+    that.
     """
 
     path: str
@@ -40,6 +43,8 @@ class InspectionReport:
     engine: str = "native"
     notes: tuple[str, ...] = ()
     obstacles: tuple[str, ...] = ()
+    as_is: bool = False
+    collection: TensorCollection | None = None
 
     @property
     def ok(self) -> bool:
@@ -51,7 +56,7 @@ class InspectionReport:
 
     @property
     def not_gpt2(self) -> str | None:
-        """Why it is no GPT-2; None if it is one."""
+        """Why it is no GPT-2, or cannot be taken as it is; None if it is, or can."""
         return None if self.refusal is None else str(self.refusal)
 
     @property
@@ -72,6 +77,7 @@ class InspectionReport:
     def as_json(self, spell: Spell = spell_keyword) -> Json:
         """Return the document; schemas/inspect.schema.json describes it."""
         known = self.checkpoint
+        taken = known or self.collection
         return {
             "kind": "inspection",
             "ok": self.ok,
@@ -79,6 +85,7 @@ class InspectionReport:
             "format": self.format,
             "path": self.path,
             "engine": self.engine,
+            "as_is": self.as_is,
             "family": "gpt2" if known else None,
             "not_gpt2": self.refusal.spell(spell) if self.refusal else None,
             "problems": [problem.spell(spell) for problem in self.disagreements],
@@ -91,12 +98,12 @@ class InspectionReport:
             "faults": list(self.faults),
             "dropped": [
                 {"source_name": drop.source_name, "reason": drop.reason}
-                for drop in (known.dropped if known else ())
+                for drop in (taken.dropped if taken else ())
             ],
             "notes": list(self.notes),
             "tensors": [
                 {
-                    "name": tensor.name if known else None,
+                    "name": None if taken is None else tensor.name,
                     "source_name": tensor.source_name,
                     "shape": list(tensor.shape),
                     "dtype": tensor.dtype.value,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Final
 
-    from ..checkpoint.canonical import Dropped
+    from ..checkpoint.collection import Dropped
     from ..checkpoint.config import Config
     from ..checkpoint.hparams import HParams
     from ..errors import Spell
@@ -47,8 +47,10 @@ def write_conversion(
     rate = report.totals.nbytes / max(seconds, 1e-3) / 1e6
     out.line((report.target.path, "bold"), f"  from {report.source.path} ({report.source.format})")
     out.line("  ", describe_totals(report.totals))
-    out.line("  hparams   ", _describe_hparams(report.hparams, report.hparams_from))
-    _write_config(out, report.config)
+    if report.config is not None:
+        stated_by = report.hparams_from or ""
+        out.line("  hparams   ", _describe_hparams(report.config.hparams, stated_by))
+        _write_config(out, report.config)
     _write_dropped(out, report.dropped, report.notes)
     for copied in report.companions:
         source = "" if copied.source_name == copied.name else f" from {copied.source_name}"
@@ -57,14 +59,16 @@ def write_conversion(
     if report.verification is None:
         out.line("  ", ("not verified", "yellow"), f"  ({spell('verify', False)})")
     else:
-        cast = f", cast to {report.totals.dtype}" if report.loss else ""
+        cast = f", cast to {_name_cast(report.totals, report.loss)}" if report.loss else ""
         engine = report.verification.engine
         reread = "" if engine == "native" else f", as {engine} reads it"
         also = "so does the configuration"
         if report.companions:
             also = f"so do the configuration and {_count_files(report.companions)}"
         bits = f"every bit equals the source{cast}{reread}"
-        out.line("  ", ("verified", "green"), f"  {bits}; {also}")
+        if report.config is not None:
+            bits += f"; {also}"
+        out.line("  ", ("verified", "green"), f"  {bits}")
     if report.loss:
         out.line("  cast      ", _describe_loss(report.loss))
     if report.digests is not None:
@@ -77,7 +81,7 @@ def write_verification(out: Sink, report: VerificationReport, spell: Spell = spe
     sides = f"{report.source.path} ({report.source.format}) and {report.target.path} "
     sides += f"({report.target.format})"
     if report.loss:
-        sides += f", the source cast to {report.totals.dtype}"
+        sides += f", the source cast to {_name_cast(report.totals, report.loss)}"
     if report.engine != "native":
         sides += f", the source read by {report.engine}"
     if report.logits is not None:
@@ -103,7 +107,8 @@ def write_verification(out: Sink, report: VerificationReport, spell: Spell = spe
         what = (
             "what both state of the configuration" if report.not_compared else "the configuration"
         )
-        out.line(f"  and {what}{beside}")
+        if not report.as_is:
+            out.line(f"  and {what}{beside}")
         _write_not_compared(out, report.not_compared)
         write_notes(out, report.notes)
         return
@@ -190,7 +195,8 @@ def write_inspection(
 ) -> None:
     """Write files, hparams, totals and the tensors, as a tree or as a table."""
     known = report.checkpoint
-    out.line((report.path, "bold"), f"  {report.format}", "  gpt2" if known else "")
+    kind = "  gpt2" if known else "  as it is" if report.as_is else ""
+    out.line((report.path, "bold"), f"  {report.format}", kind)
     (width,) = measure_columns((file.path,) for file in report.files) or [0]
     for file in report.files:
         size = "missing" if file.nbytes is None else f"{file.nbytes:,} bytes"
@@ -205,6 +211,8 @@ def write_inspection(
         out.line("  hparams   ", _describe_hparams(known.hparams, known.hparams_from))
         _write_config(out, known.config)
         _write_dropped(out, known.dropped, report.notes)
+    elif report.collection:
+        _write_dropped(out, report.collection.dropped, report.notes)
     elif report.refusal:
         write_notes(out, report.notes)
         out.line("  ", ("refused", "yellow"), "   ", report.refusal.spell(spell))
@@ -233,7 +241,7 @@ def write_check(out: Sink, report: DigestReport, spell: Spell = spell_keyword) -
     side = f"{report.side.path} ({report.side.format})"
     if report.ok:
         out.line(("equal", "bold green"), f"  {side} and the listing")
-        out.line(f"  {report.sha256}  model")
+        out.line(f"  {report.sha256}  {'weights' if report.as_is else 'model'}")
         return
     out.line(("different", "bold red"), f"  {side} and the listing")
     write_findings(out, report.findings, spell)
@@ -248,6 +256,11 @@ def _write_dropped(out: Sink, dropped: Iterable[Dropped], notes: Iterable[str]) 
         what = clip(group[0]) if len(group) == 1 else f"{len(group):,} tensors"
         out.line(f"  dropped   {what}: {reason}")
     write_notes(out, notes)
+
+
+def _name_cast(totals: Totals, loss: CastLoss) -> str:
+    """Return the dtype that a cast was to: that of all tensors, but for those that have no such."""
+    return totals.dtype if loss.dtype is None else loss.dtype.value
 
 
 def _describe_loss(loss: CastLoss) -> str:

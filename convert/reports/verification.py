@@ -80,8 +80,9 @@ class VerificationReport:
     None if some are no finite numbers. ``not_compared`` are the fields of the configuration and the
     companions that only one side has; ``companions`` are those that were compared.
 
-    Where ``logits`` is not None, the two were run and not compared otherwise: it is what came of
-    that, findings are the bounds that it misses, and ``max_abs_diff`` is None.
+    Where the source was taken ``as_is``, tensors were compared by their own names, and nothing else
+    was. Where ``logits`` is not None, the two were run and not compared otherwise: it is what came
+    of that, findings are the bounds that it misses, and ``max_abs_diff`` is None.
     """
 
     source: Side
@@ -96,6 +97,7 @@ class VerificationReport:
     not_compared: tuple[str, ...] = ()
     companions: tuple[str, ...] = ()
     logits: Agreement | None = None
+    as_is: bool = False
 
     @property
     def ok(self) -> bool:
@@ -113,6 +115,7 @@ class VerificationReport:
             "source": self.source.as_json(),
             "target": self.target.as_json(),
             "engine": self.engine,
+            "as_is": self.as_is,
             "tensors": self.totals.tensors,
             **self.totals.as_json(),
             "atol": self.tolerance.atol,

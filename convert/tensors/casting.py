@@ -35,7 +35,8 @@ class CastLoss:
     ``|before|``, and 0 for a zero, which every type holds exactly. Elements that are NaN or
     infinite before or after count in neither. Both are None until a finite element was cast, and
     the name beside each is None while the error is 0. ``overflows`` are the numbers of finite
-    elements that became infinite, by tensor. Reading a tensor again changes nothing.
+    elements that became infinite, by tensor. Reading a tensor again changes nothing. ``dtype`` is
+    what they were cast to.
     """
 
     max_abs_error: float | None = None
@@ -43,6 +44,7 @@ class CastLoss:
     max_rel_error: float | None = None
     max_rel_error_in: str | None = None
     overflows: dict[str, int] = field(default_factory=dict)
+    dtype: DType | None = None
 
     def add(self, name: str, before: Array, after: Array) -> None:
         """Take in elements of the tensor ``name`` as they were and as they are."""
@@ -105,6 +107,8 @@ def cast_tensors(
 
     if not dtype.is_floating:
         raise UsageError(f"weights cannot be cast to {dtype}, only to floating-point types")
+    if loss is not None:
+        loss.dtype = dtype
     cast_one = partial(
         _cast_tensor, dtype=dtype, allow_overflow=allow_overflow, loss=loss, where=where
     )

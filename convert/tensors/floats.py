@@ -18,6 +18,7 @@ from .dtype import DType
 if TYPE_CHECKING:
     from typing import Any, Final
 
+    import numpy as np
     import numpy.typing as npt
 
     Array = npt.NDArray[Any]
@@ -35,6 +36,18 @@ def bits(data: bytes, dtype: DType) -> Array:
     import numpy as np
 
     return np.frombuffer(data, f"<u{dtype.itemsize}")
+
+
+def differ(first: bytes, second: bytes, dtype: DType) -> npt.NDArray[np.bool_]:
+    """Return which elements of two runs of equal length differ in any bit; of any dtype."""
+    import numpy as np
+
+    itemsize = dtype.itemsize or 1
+    # No integer is as wide as a complex number of two float64.
+    words = f"<u{min(itemsize, 8)}"
+    words_differ = np.frombuffer(first, words) != np.frombuffer(second, words)
+    different: npt.NDArray[np.bool_] = words_differ.reshape(-1, -(-itemsize // 8)).any(axis=1)
+    return different
 
 
 def decode(data: bytes, dtype: DType) -> Array:

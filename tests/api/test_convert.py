@@ -124,6 +124,7 @@ def test_without_hparams_the_target_states_what_the_shapes_say(tmp_path: Path) -
     source = bundles.write_gpt2(tmp_path / "bare", hparams=False)
     report = gpt2_convert.convert(source, tmp_path / "out.npz")
     assert report.hparams_from == "the shapes"
+    assert report.hparams is not None
     assert report.hparams.n_head is None
     with zipfile.ZipFile(tmp_path / "out.npz") as archive:
         assert "n_head" not in json.loads(archive.comment)["hparams"]

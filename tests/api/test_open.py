@@ -60,7 +60,7 @@ def test_heads_may_be_stated_where_nothing_else_does(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
 def test_a_dtype_casts_what_is_read(dtype: str, tiny: Path) -> None:
-    with gpt2_convert.open(tiny, dtype=dtype) as checkpoint:  # type: ignore[arg-type]
+    with gpt2_convert.open(tiny, dtype=dtype) as checkpoint:  # type: ignore[call-overload]
         for name, weights in raws.canonical().items():
             expected = weights.astype(dtype)
             np.testing.assert_array_equal(checkpoint[name].array(), expected, strict=True)

@@ -30,7 +30,7 @@ IDS = draw_ids(61, 40)
 def checkpoint(weights: Mapping[str, Array] | None = None, **fields: Any) -> Checkpoint:  # noqa: ANN401
     weights = oracle.weights() if weights is None else weights
     tensors = {name: raws.lazy(name, array) for name, array in weights.items()}
-    return Checkpoint(raws.raw({}), raws.config(**fields), tensors, ())
+    return Checkpoint(raw=raws.raw({}), config=raws.config(**fields), tensors=tensors, dropped=())
 
 
 def rounded(dtype: str) -> dict[str, Array]:

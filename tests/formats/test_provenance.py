@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from gpt2_convert.checkpoint.raw import RawConfig
 
 PLAIN = Checkpoint(
-    raws.raw({}), raws.config(stated_in=dict.fromkeys(bundles.TINY, "x/config.json")), {}, ()
+    raw=raws.raw({}),
+    config=raws.config(stated_in=dict.fromkeys(bundles.TINY, "x/config.json")),
+    tensors={},
+    dropped=(),
 )
 
 

@@ -19,13 +19,14 @@ from support.reports import (
     verification,
 )
 
-from gpt2_convert.checkpoint.canonical import Dropped
+from gpt2_convert.checkpoint.collection import Dropped
 
 PLAIN: dict[str, Any] = {
     "kind": "conversion",
     "ok": True,
     "verified": True,
     "engine": "native",
+    "as_is": False,
     "proof_engine": "native",
     "source": {"path": "models/124M/model.ckpt", "format": "tensorflow"},
     "target": {"path": "out.npz", "format": "npz", "bytes": 497_800_000},

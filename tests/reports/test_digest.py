@@ -91,6 +91,7 @@ def test_the_document_has_it_all() -> None:
         "path": SOURCE.path,
         "format": "tensorflow",
         "engine": "TensorFlow 2.16.1",
+        "as_is": False,
         "notes": ["a note"],
         "sha256": sha256(LAST),
         "weights_sha256": sha256(LINES),

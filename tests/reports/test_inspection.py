@@ -28,6 +28,7 @@ def test_the_document_of_a_gpt2() -> None:
         "format": "safetensors",
         "path": "model",
         "engine": "native",
+        "as_is": False,
         "family": "gpt2",
         "not_gpt2": None,
         "problems": [],

@@ -26,7 +26,7 @@ from support.reports import (
     verification,
 )
 
-from gpt2_convert.checkpoint.canonical import Dropped
+from gpt2_convert.checkpoint.collection import Dropped
 from gpt2_convert.cli.printer import spell_flag
 from gpt2_convert.errors import Advice, spell_keyword
 from gpt2_convert.reports.conversion import LeftFile

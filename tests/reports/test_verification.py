@@ -37,6 +37,7 @@ def test_the_document_of_two_equal_checkpoints_has_no_findings() -> None:
         "source": {"path": "models/124M/model.ckpt", "format": "tensorflow"},
         "target": {"path": "out.npz", "format": "npz"},
         "engine": "TensorFlow 2.16.1",
+        "as_is": False,
         "tensors": 148,
         "parameters": 124_439_808,
         "bytes": 497_759_232,

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from support import raws
 
-from gpt2_convert.checkpoint.canonical import Checkpoint, Dropped
+from gpt2_convert.checkpoint.canonical import Checkpoint
+from gpt2_convert.checkpoint.collection import Dropped
 from gpt2_convert.checkpoint.config import Config
 from gpt2_convert.checkpoint.raw import FileInfo
 from gpt2_convert.errors import Advice, Problem, SchemaError
@@ -120,10 +121,10 @@ def inspection(**more: Any) -> InspectionReport:  # noqa: ANN401
         for name, shape in (("wte", (2, 3)), ("blocks[0].attn.c_attn.b", (9,)), ("ln_f.g", (3,)))
     )
     checkpoint = Checkpoint(
-        raws.raw({}),
-        CONFIG,
-        {tensor.name: tensor for tensor in tensors},
-        (Dropped("h.0.attn.bias", "causal mask buffer"),),
+        raw=raws.raw({}),
+        config=CONFIG,
+        tensors={tensor.name: tensor for tensor in tensors},
+        dropped=(Dropped("h.0.attn.bias", "causal mask buffer"),),
     )
     fields: dict[str, Any] = {
         "path": "model",

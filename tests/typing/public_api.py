@@ -44,6 +44,7 @@ from gpt2_convert import (
     SourceNotFoundError,
     TargetError,
     TargetExistsError,
+    TensorCollection,
     TensorDigest,
     Tolerance,
     UnreadableError,
@@ -88,6 +89,9 @@ def opens() -> None:
         assert_type(checkpoint["wte"].array(), np.ndarray[tuple[Any, ...], np.dtype[Any]])
         assert_type(list(checkpoint), list[str])
         reads(checkpoint.params())
+    with gpt2_convert.open(SOURCE, drop="*/adam_?", as_is=True) as collection:
+        assert_type(collection, TensorCollection)
+        assert_type(collection["bert/pooler/dense/bias"], LazyTensor)
 
 
 def reads(params: ModelParams) -> None:
@@ -280,9 +284,11 @@ def mistakes(checkpoint: Checkpoint, params: ModelParams, report: ConversionRepo
     gpt2_convert.convert("a", "b.npz", source_format="hdf5")  # type: ignore[call-arg]
     gpt2_convert.convert("a", "b.npz", "npz")  # type: ignore[call-arg]
     gpt2_convert.convert("a")  # type: ignore[call-arg]
-    gpt2_convert.open("a", engine="torch")  # type: ignore[arg-type]
-    gpt2_convert.open("a", format="onnx")  # type: ignore[arg-type]
-    gpt2_convert.open(b"a")  # type: ignore[arg-type]
+    gpt2_convert.open("a", engine="torch")  # type: ignore[call-overload]
+    gpt2_convert.open("a", format="onnx")  # type: ignore[call-overload]
+    gpt2_convert.open(b"a")  # type: ignore[call-overload]
+    gpt2_convert.open("a", as_is=True, scope="policy")  # type: ignore[call-overload]
+    gpt2_convert.open("a", as_is=True).hparams  # type: ignore[attr-defined]  # noqa: B018
     gpt2_convert.verify("a", "b", tolerance=1e-6)  # type: ignore[call-arg]
     gpt2_convert.load("a", dtype="int8")  # type: ignore[arg-type]
     gpt2_convert.load("a").logits("text")  # type: ignore[arg-type]

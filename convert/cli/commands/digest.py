@@ -9,7 +9,7 @@ import click
 import gpt2_convert
 
 from ..exit_codes import DIFFERENT, EQUAL
-from ..options import SOURCE_HELP, common_options, path_argument
+from ..options import SOURCE_HELP, as_is_option, common_options, path_argument
 from ..printer import Printer, spell_flag
 from ..results import print_report, working
 from ..streams import print_error
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     help="Compare with a listing that was printed earlier; exit with 1 if something changed.",
 )
 @common_options
+@as_is_option
 def digest(source: str, as_json: bool, quiet: bool, **options: Any) -> int:  # noqa: ANN401
     """Print a SHA-256 of each tensor, of the configuration and, last, of the whole model.
 

@@ -9,7 +9,7 @@ import click
 import gpt2_convert
 
 from ..exit_codes import COULD_NOT, EQUAL
-from ..options import SOURCE_HELP, common_options, path_argument
+from ..options import SOURCE_HELP, as_is_option, common_options, path_argument
 from ..printer import Printer, spell_flag
 from ..results import print_report, working
 from ..streams import print_error
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 @click.option("--flat", is_flag=True, help="Print a table, one line a tensor, and no tree.")
 @click.option("--stats", is_flag=True, help="Read the weights and print statistics of them.")
 @common_options
+@as_is_option
 def inspect(source: str, flat: bool, as_json: bool, quiet: bool, **options: Any) -> int:  # noqa: ANN401
     """Show what is in a checkpoint, without reading its weights."""
     with working(as_json, quiet, silent=not options["stats"]) as progress:

@@ -10,6 +10,7 @@ import gpt2_convert
 
 from ..options import (
     EITHER_HELP,
+    as_is_option,
     cast_options,
     common_options,
     heads_option,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
 @heads_option
 @cast_options
 @common_options
+@as_is_option
 @weights_option
 def verify(source: str, target: str, as_json: bool, quiet: bool, **options: Any) -> int:  # noqa: ANN401
     """Compare any two checkpoints: names, shapes, dtypes and every bit.

@@ -20,10 +20,11 @@ from .datasets import Describer
 from .file import HDF5File, translate_errors
 from .layout import decode, encode, encode_again, encode_attributes
 from .library import load_h5py, take_settings
+from .paths import MAX_DEPTH, MAX_OBJECTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any, Final
+    from typing import Any
 
     from ...io.source import SourceFile
     from .layout import Dataset
@@ -31,12 +32,6 @@ if TYPE_CHECKING:
     _Link = tuple[Any, bytes, bytes, int, int]
     """The group that a link is in, its name, its path from the root, its kind, and the address that
     a hard one leads to."""
-
-MAX_OBJECTS: Final = 8_000
-"""Groups and datasets, each of which takes the library a tenth of a millisecond: more than twice
-what a GPT-2 of 48 layers has with the moments of its optimizer."""
-_MAX_DEPTH: Final = 32
-"""Groups within groups: a GPT-2 needs four."""
 
 
 def list_file(source: SourceFile, base: int) -> tuple[list[Dataset], dict[str, bytes | None]]:
@@ -127,8 +122,8 @@ class _Walk:
         if address in self.groups:
             raise UnsupportedError(f"{place}: a second link to one group, perhaps a cycle")
         self.groups.add(address)
-        if path.count(b"/") >= _MAX_DEPTH:
-            raise UnsupportedError(f"{place}: more than {_MAX_DEPTH} groups within each other")
+        if path.count(b"/") >= MAX_DEPTH:
+            raise UnsupportedError(f"{place}: more than {MAX_DEPTH} groups within each other")
 
     def _links(self, group: Any, place: str, path: bytes) -> list[_Link]:  # noqa: ANN401
         """Return the links of a group, in the order of creation where that is tracked."""

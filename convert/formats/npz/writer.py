@@ -1,10 +1,10 @@
 """NumPy archives, streamed: see :mod:`gpt2_convert.formats.npz.reader` for the layout.
 
-Members are ``<canonical name>.npy`` in canonical order, stored and not deflated, with NumPy's own
-header. The zip comment is :mod:`..provenance`'s. Nothing in the bytes depends on
-the clock, the machine or a path: the same tensors and the same configuration from the same kind of
-source give the same file. An archive beyond 4 GiB gets zip64 records; no member of a GPT-2
-is that large, but one would get them too.
+Members are ``<name>.npy`` in canonical order, or in that of the names where a checkpoint is taken
+as it is (:mod:`.names`), stored and not deflated, with NumPy's own header. The zip comment is
+:mod:`..provenance`'s. Nothing in the bytes depends on the clock, the machine or a path: the same
+tensors and the same configuration from the same kind of source give the same file. An archive
+beyond 4 GiB gets zip64 records; no member of a GPT-2 is that large, but one would get them too.
 
 Limits: NumPy has no bfloat16, and an archive of opaque bytes would be a lie, so it is refused. So
 is a configuration of more than the 65,535 bytes of a zip comment.
@@ -22,13 +22,14 @@ from ...quoting import quote
 from ...tensors.dtype import numpy_dtype
 from ..provenance import state_in_comment
 from .crc32 import load_zipfile
+from .names import SUFFIX, check_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from typing import Final
 
-    from ...checkpoint.canonical import Checkpoint
+    from ...checkpoint.collection import TensorCollection
     from ...tensors.tensor import LazyTensor
 
 NAME: Final = "npz"
@@ -43,14 +44,14 @@ def load(proof: bool) -> None:
     import numpy as np  # noqa: F401
 
 
-def write(checkpoint: Checkpoint, path: Path, advance: Callable[[int], None]) -> None:
+def write(checkpoint: TensorCollection, path: Path, advance: Callable[[int], None]) -> None:
     """Write every tensor of ``checkpoint`` into the file at ``path``.
 
     ``advance`` is called with the number of tensor bytes after each chunk.
 
     Raises:
-        UnsupportedError: a tensor is of a dtype that NumPy does not have, or the configuration is
-            too large for a zip comment.
+        UnsupportedError: a tensor is of a dtype that NumPy does not have or of a name that no
+            member can have, or the configuration is too large for a zip comment.
         Gpt2ConvertError: a tensor cannot be read.
         OSError: the file cannot be written.
     """
@@ -58,11 +59,13 @@ def write(checkpoint: Checkpoint, path: Path, advance: Callable[[int], None]) ->
         try:
             numpy_dtype(tensor.dtype)
         except UnsupportedError as error:
-            raise UnsupportedError(
-                f"{checkpoint.raw.where}: {quote(tensor.source_name)}: {error}, so npz cannot "
-                "hold it; safetensors can",
-                Advice("or cast it with {}", "dtype", "float32"),
-            ) from None
+            text = f"{checkpoint.raw.where}: {quote(tensor.source_name)}: {error}, so npz cannot "
+            if not tensor.dtype.is_floating:
+                advice = Advice("{} leaves it out", "drop", tensor.source_name)
+                raise UnsupportedError(f"{text}hold it", advice) from None
+            advice = Advice("or cast it with {}", "dtype", "float32")
+            raise UnsupportedError(f"{text}hold it; safetensors can", advice) from None
+    check_names(checkpoint.keys(), checkpoint.raw.where)
     keep_freed_memory()
     comment = state_in_comment(checkpoint)
     fast = load_zipfile()
@@ -73,7 +76,7 @@ def write(checkpoint: Checkpoint, path: Path, advance: Callable[[int], None]) ->
         archive.comment = comment
         for tensor in checkpoint.values():
             header = _header(tensor)
-            member = fast.ZipInfo(f"{tensor.name}.npy", _EPOCH)
+            member = fast.ZipInfo(tensor.name + SUFFIX, _EPOCH)
             member.create_system = _UNIX
             member.external_attr = _FILE_MODE
             member.file_size = len(header) + tensor.nbytes

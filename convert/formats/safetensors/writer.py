@@ -2,11 +2,13 @@
 
 The bytes are those that the official library writes for the same tensors and metadata: sorted by
 dtype, the widest first, and then by name; the header compact and ended with spaces to a multiple of
-8 bytes. A checkpoint's tensors have their canonical names, and the metadata is the one key of
+8 bytes. A checkpoint's tensors have their canonical names, or their own where it is taken as it is.
+The metadata is the one key of
 :mod:`..provenance`. One, because the library writes two or more in random order, and could not be
 compared with.
 
-Limits: complex128 and TensorFlow's strings have no name in the format.
+Limits: complex128 and TensorFlow's strings have no name in the format, and no tensor can have that
+of the metadata, ``__metadata__``.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Final
 
-    from ...checkpoint.canonical import Checkpoint
+    from ...checkpoint.collection import TensorCollection
     from ...tensors.tensor import LazyTensor
 
 __all__ = ["NAME", "load", "write", "write_tensors"]
@@ -43,13 +45,14 @@ def load(proof: bool) -> None:
         from . import cross_check  # noqa: F401
 
 
-def write(checkpoint: Checkpoint, path: Path, advance: Callable[[int], None]) -> None:
+def write(checkpoint: TensorCollection, path: Path, advance: Callable[[int], None]) -> None:
     """Write every tensor of ``checkpoint`` into the file at ``path``.
 
     ``advance`` is called with the number of tensor bytes after each chunk.
 
     Raises:
-        UnsupportedError: a tensor is of a dtype that the format does not have.
+        UnsupportedError: a tensor is of a dtype that the format does not have, or of a name that
+            it has no room for.
         Gpt2ConvertError: a tensor cannot be read.
         OSError: the file cannot be written.
     """
@@ -68,6 +71,8 @@ def write_tensors(
             raise UnsupportedError(
                 f"{quote(tensor.source_name)}: safetensors has no {tensor.dtype} dtype"
             )
+    if METADATA in tensors:
+        raise UnsupportedError(f"{quote(METADATA)}: safetensors has that name for its metadata")
     names = sorted(tensors, key=lambda name: (-_RANK[tensors[name].dtype], name))
     ordered = {name: tensors[name] for name in names}
     with path.open("wb") as file:
@@ -89,9 +94,18 @@ def _header(tensors: Mapping[str, LazyTensor], metadata: Mapping[str, str]) -> b
         offset = end
     try:
         text = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError as error:
-        raise UnsupportedError(f"a name is not Unicode, as safetensors wants it: {error}") from None
+    except UnicodeEncodeError:
+        name = next(name for name in tensors if not _is_unicode(name))
+        raise UnsupportedError(f"{quote(name)}: not Unicode, as safetensors wants names") from None
     text += b" " * (-len(text) % _ALIGNMENT)
     if len(text) > MAX_HEADER_BYTES:
         raise UnsupportedError(f"a safetensors header of {len(text):,} bytes, which none may have")
     return len(text).to_bytes(LENGTH_BYTES, "little") + text
+
+
+def _is_unicode(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

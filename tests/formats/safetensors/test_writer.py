@@ -60,6 +60,7 @@ def test_a_conversion_to_and_fro_keeps_every_bit_and_size(tiny: Path, tmp_path: 
     there, back = tmp_path / "x.safetensors", tmp_path / "x.npz"
     gpt2_convert.convert(tiny, there, to="safetensors")
     report = gpt2_convert.convert(there, back)
+    assert report.hparams is not None
     assert report.hparams.known() == bundles.TINY
     assert report.hparams_from == f"{there}: metadata"
     assert gpt2_convert.verify(tiny, there).ok

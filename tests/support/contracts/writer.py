@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 def as_checkpoint(tensors: Mapping[str, LazyTensor]) -> Checkpoint:
     """Return a checkpoint in memory: a GPT-2 by its names; no writer looks at the shapes."""
-    return Checkpoint(raws.raw({}), raws.config(), tensors, dropped=())
+    return Checkpoint(raw=raws.raw({}), config=raws.config(), tensors=tensors, dropped=())
 
 
 def in_memory(arrays: Mapping[str, Array]) -> Checkpoint:
