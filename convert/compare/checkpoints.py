@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ..checkpoint.canonical import Checkpoint
 from ..errors import FormatError, SchemaError
 from ..model.buffers import find_fault
+from ..model.layout import READ_TRANSPOSED, is_linear, lay_out
 from ..model.names import match
 from ..model.schema import load_family
 from ..model.scopes import describe_choice
@@ -92,7 +93,7 @@ def compare(
         loss=loss,
         tolerance=tolerance,
         engine=source.raw.engine,
-        notes=source.notes,
+        notes=(*source.notes, *found.notes),
         max_abs_diff=None if None in distances else max(filter(None, distances), default=0.0),
         not_compared=found.not_compared,
         as_is=not isinstance(source, Checkpoint),
@@ -112,12 +113,16 @@ def _pair_models(source: Checkpoint, target: RawCheckpoint) -> Pairs:
             (describe_choice(found.scopes, "; that is for the source, so pass it first"),),
         )
     config = compare_config(source, target)
-    structure, pairs = _pair_up(source, found)
+    sizes = {"n_embd": source.config.n_embd, "n_inner": source.config.n_inner}
+    linear = is_linear(found, sizes)
+    targets = lay_out(found, target.where, linear=linear)
+    structure, pairs = _pair_up(source, targets)
     return Pairs(
         findings=(*config.findings, *_find_extras(source, found), *structure),
         pairs=tuple(pairs),
-        targets={name: stored for name, (_, stored) in found.tensors.items()},
+        targets=targets,
         not_compared=config.not_compared,
+        notes=(f"{target.where}: {READ_TRANSPOSED}",) if linear else (),
     )
 
 
@@ -160,27 +165,22 @@ def _is_tied(stored: LazyTensor, twin: LazyTensor) -> bool:
 
 
 def _pair_up(
-    source: Checkpoint, found: Match
+    source: Checkpoint, targets: Mapping[str, LazyTensor]
 ) -> tuple[list[Finding], list[tuple[LazyTensor, LazyTensor]]]:
     """Return what the target lacks, or has in another shape or dtype, and the pairs that are left.
 
     A pair is a source tensor and the target's of the same name, shape and dtype.
     """
-    family = load_family()
     findings: list[Finding] = []
     pairs: list[tuple[LazyTensor, LazyTensor]] = []
     for name, tensor in source.items():
-        if name not in found.tensors:
+        if name not in targets:
             text = f"{list(tensor.shape)} {tensor.dtype} is not in the target"
             findings.append(Finding(Kind.MISSING, name, text))
             continue
-        slot, stored = found.tensors[name]
-        shape = family.stored_shape(slot, tensor.shape, found.spelling)
-        if stored.shape != shape:
-            found_shape = stored.shape
-            if len(shape) > len(tensor.shape) and found_shape[:1] == shape[:1]:
-                found_shape = found_shape[1:]  # people do not know of conv1d's leading axis
-            findings.append(describe_shape(name, tensor.shape, found_shape))
+        stored = targets[name]
+        if stored.shape != tensor.shape:
+            findings.append(describe_shape(name, tensor.shape, stored.shape))
         elif stored.dtype != tensor.dtype:
             findings.append(describe_dtype(name, tensor.dtype, stored.dtype))
         else:

@@ -20,13 +20,15 @@ class Pairs:
     """What two checkpoints have in common, and the findings where they differ before any value.
 
     A pair is a source tensor and the target's of the same name, shape and dtype. ``targets`` are
-    the target's by the names of the source. ``not_compared`` is what only one side states.
+    the target's by the names of the source, in the layout of the canonical tree if they are a
+    model's. ``not_compared`` is what only one side states.
     """
 
     findings: tuple[Finding, ...]
     pairs: tuple[tuple[LazyTensor, LazyTensor], ...]
     targets: Mapping[str, LazyTensor]
     not_compared: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def describe_shape(name: str, expected: tuple[int, ...], found: tuple[int, ...]) -> Finding:

@@ -6,12 +6,14 @@ that opens it, and a line in READERS.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from .engines import TENSORFLOW, Engine
 from .hdf5 import signature as hdf5
 from .huggingface import reader as huggingface
+from .huggingface.folder import KERAS_MODEL
 from .npz import reader as npz
 from .pytorch import signature as pytorch
 from .safetensors import reader as safetensors
@@ -45,10 +47,24 @@ class Reader:
     engines: Mapping[str, Engine] = field(default_factory=dict)
 
 
+def _recognises_hdf5(path: Path) -> bool:
+    """Whether it is an HDF5 file, or the folder of one that transformers wrote and of nothing else.
+
+    The folders of the Hub have a model in several containers, of which HDF5 is the last choice.
+    """
+    if not path.is_dir():
+        return hdf5.recognises(path)
+    others = (reader for name, reader in READERS.items() if name != hdf5.NAME)
+    is_there = os.path.lexists(path / KERAS_MODEL)
+    return is_there and not any(reader.recognises(path) for reader in others)
+
+
 def _open_hdf5(path: Path, step: int | None) -> RawCheckpoint:
     """Open an HDF5 file; its reader is imported for that, since few commands need it."""
     from .hdf5.reader import open_hdf5
 
+    if path.is_dir():
+        return replace(open_hdf5(path / KERAS_MODEL, step), folder=path)
     return open_hdf5(path, step)
 
 
@@ -98,5 +114,5 @@ READERS: Final[dict[str, Reader]] = {
     ),
     pytorch.NAME: Reader("PyTorch file", False, pytorch.recognises, _open_pytorch),
     # The last: its signature may stand at many places, also by chance in another container.
-    hdf5.NAME: Reader("HDF5 file (.h5)", False, hdf5.recognises, _open_hdf5, reopen=_reopen_hdf5),
+    hdf5.NAME: Reader("HDF5 file (.h5)", False, _recognises_hdf5, _open_hdf5, reopen=_reopen_hdf5),
 }

@@ -17,10 +17,11 @@ from ..tensors.tensor import same_bytes
 from .buffers import find_fault
 from .config import THE_SHAPES, build_config, complete_sizes
 from .drops import matches
+from .layout import READ_TRANSPOSED, is_linear, lay_out, refuse_missing_biases
 from .names import MAX_LAYERS, match
 from .schema import load_family
 from .scopes import describe_choice, describe_scope
-from .stated import read_stated
+from .stated import TIED, read_stated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,6 +64,8 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
     for pattern in drop:
         _refuse_idle(pattern, found, raw.where)
     stated = read_stated(raw, family)
+    if stated and stated.behaviour.get(TIED) is False:
+        found = found.untie()
     stated_by = stated.where if stated else THE_SHAPES
     sizes = complete_sizes(stated.sizes if stated else _sizes_from_shapes(found, family), family)
     problems = [
@@ -70,8 +73,9 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
         for size, value in sizes.items()
         if not value
     ]
-    if not problems:
-        _refuse_linear_layout(raw, found, sizes)
+    linear = is_linear(found, sizes)
+    if linear:
+        refuse_missing_biases(found, raw.where)
     problems += _find_name_problems(found, family)
     if sizes["n_layer"] != found.n_layer:
         problems.append(
@@ -90,10 +94,7 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
     return Checkpoint(
         raw=raw,
         config=build_config(sizes, stated, family),
-        tensors={
-            name: replace(tensor, name=name, shape=slot.shape(sizes) or ())
-            for name, (slot, tensor) in found.tensors.items()
-        },
+        tensors=lay_out(found, raw.where, linear=linear),
         dropped=tuple(Dropped(tensor.name, rule.reason) for tensor, rule in found.dropped),
         buffers=tuple(
             (tensor, rule.values) for tensor, rule in found.dropped if rule.values is not None
@@ -102,6 +103,12 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
             *raw.notes,
             *(stated.notes if stated else ()),
             *((f"read from the scope {describe_scope(found.scope)}",) if found.scope else ()),
+            *((READ_TRANSPOSED,) if linear else ()),
+            *(
+                f"{quote(found.spell(slot))} is read as {slot.row.tied_to} as well, which is tied "
+                "to it and not in the file"
+                for slot in found.tied
+            ),
         ),
     )
 
@@ -180,16 +187,19 @@ def _refuse_idle(pattern: str, found: Match, where: str) -> None:
 
 
 def _sizes_from_shapes(found: Match, family: Family) -> dict[str, int]:
-    """Return the sizes that stand alone as a dimension of a tensor."""
+    """Return the sizes that stand alone as a dimension of a tensor.
+
+    Of matrices, which may be [out, in], only those that nothing else shows.
+    """
     sizes = {"n_layer": found.n_layer}
     wanted = {*family.required_sizes, *family.defaults}
-    for slot in family.slots(1, found.spelling):
-        _, tensor = found.tensors.get(slot.name, (slot, None))
-        rank = len(slot.row.shape)
-        if tensor and len(tensor.shape) == len(
-            family.stored_shape(slot, (1,) * rank, found.spelling)
-        ):
-            for words, dim in zip(slot.row.shape, tensor.shape[-rank:], strict=True):
+    for slot in sorted(family.slots(1, found.spelling), key=lambda slot: slot.row.conv1d):
+        if slot.name not in found.tensors:
+            continue
+        _, tensor = found.tensors[slot.name]
+        shape = family.squeeze(slot, tensor.shape, found.spelling)
+        if len(shape) == len(slot.row.shape):
+            for words, dim in zip(slot.row.shape, shape, strict=True):
                 if len(words) == 1 and words[0] in wanted:
                     sizes.setdefault(words[0], dim)
     return sizes
@@ -219,21 +229,6 @@ def _no_name_known(raw: RawCheckpoint, family: Family) -> str:
     )
 
 
-def _refuse_linear_layout(raw: RawCheckpoint, found: Match, sizes: Mapping[str, int]) -> None:
-    """Refuse [out, in] weights. c_proj is square in attention, so the others decide for all."""
-    oblong = [
-        (slot.shape(sizes), tensor.shape)
-        for slot, tensor in found.tensors.values()
-        if slot.row.conv1d and len(set(slot.row.shape)) == 2
-    ]
-    if oblong and all(shape and stored == shape[::-1] for shape, stored in oblong):
-        raise UnsupportedError(
-            f"{raw.where}: the weights are stored [out, in], the layout of torch's nn.Linear "
-            "(nanoGPT, llm.c); GPT-2's conv1d is [in, out]: transpose c_attn, c_proj and c_fc of "
-            "every layer first, attn.c_proj too, which is square and shows nothing"
-        )
-
-
 def _find_name_problems(found: Match, family: Family) -> list[Problem]:
     if not found.repeated and not found.unknown:
         return []
@@ -242,6 +237,7 @@ def _find_name_problems(found: Match, family: Family) -> list[Problem]:
     scope = describe_scope(found.scope)
     known = [slot.spell(found.spelling) for slot in family.slots(found.n_layer, found.spelling)]
     taken = {slot.spell(found.spelling) for slot, _ in found.tensors.values()}
+    ending = found.ending
     # A name that something else has is not what was meant.
     free = [name for name in known if name not in taken]
     problems = [Problem(f"{quote(tensor.name)} stands twice") for tensor in found.repeated]
@@ -252,13 +248,15 @@ def _find_name_problems(found: Match, family: Family) -> list[Problem]:
             text += f", and outside the scope {scope}"
             advice = Advice("{} leaves it out", "scope", scope)
         elif count < _SUGGESTIONS and len(tensor.name) < 200 and len(free) < _MOST_CANDIDATES:
-            name = tensor.name.removeprefix(found.scope)
+            name = tensor.name.removeprefix(found.scope).removesuffix(ending)
             close = difflib.get_close_matches(name, free, 1)
             owner, _, slot = name.rpartition("/")
             if close:
-                text += f"; did you mean {quote(found.scope + close[0])}?"
+                text += f"; did you mean {quote(found.scope + close[0] + ending)}?"
             elif owner in taken:
-                advice = Advice("if it is an optimizer's, {} leaves it out", "drop", f"*/{slot}")
+                advice = Advice(
+                    "if it is an optimizer's, {} leaves it out", "drop", f"*/{slot}{ending}"
+                )
             else:
                 advice = Advice("{} leaves it out", "drop")
         problems.append(Problem(text, advice))
@@ -268,22 +266,25 @@ def _find_name_problems(found: Match, family: Family) -> list[Problem]:
 def _find_tensor_problems(
     found: Match, family: Family, sizes: Mapping[str, int], stated_by: str
 ) -> list[Problem]:
+    linear = is_linear(found, sizes)
     texts: list[str] = []
     for slot in family.slots(found.n_layer, found.spelling):
-        name = found.spell(slot)
         _, tensor = found.tensors.get(slot.name, (slot, None))
-        expected = family.describe_shape(slot, found.spelling)
-        shape = slot.shape(sizes)
-        if shape is not None:
-            shape = family.stored_shape(slot, shape, found.spelling)
-            expected += f" = {list(shape)}"
+        like = tensor.shape if tensor else None
+        expected = family.describe_shape(slot, found.spelling, sizes, like)
         if tensor is None:
             if slot.row.tied_to is None:
-                texts.append(f"{quote(name)} is missing; its shape would be {expected}")
-        elif not tensor.dtype.is_floating:
+                name = quote(found.spell(slot))
+                texts.append(f"{name} is missing; its shape would be {expected}")
+            continue
+        shape = family.squeeze(slot, tensor.shape, found.spelling)
+        right = slot.shape(sizes)
+        if not tensor.dtype.is_floating:
             texts.append(f"{quote(tensor.name)} is {tensor.dtype}; weights are floating point")
-        elif tensor.shape != shape:
-            texts.append(
-                f"{quote(tensor.name)} is {list(tensor.shape)}, expected {expected} by {stated_by}"
-            )
+        elif shape != (right[::-1] if linear and right and slot.row.conv1d else right):
+            text = f"{quote(tensor.name)} is {list(tensor.shape)}, expected {expected}"
+            text += f" by {stated_by}"
+            if slot.row.conv1d and right and shape == right[::-1]:
+                text += "; it is transposed as nn.Linear's are, and other matrices are not"
+            texts.append(text)
     return [Problem(text) for text in texts]

@@ -29,7 +29,8 @@ class Spelling:
     """What is peculiar to files that use one column of names.
 
     ``drops`` is the column of the drop rules. ``suffix`` ends every name of the column. With
-    ``scopes``, folders may stand in front of the names.
+    ``scopes``, folders may stand in front of the names. The leading axes may be there or not. With
+    ``either_of_tied``, a file that lacks a tensor may have the one that is tied to it in its place.
     """
 
     conv1d_leading_axis: bool = False
@@ -37,6 +38,7 @@ class Spelling:
     wrappers: tuple[str, ...] = ()
     suffix: str = ""
     scopes: bool = False
+    either_of_tied: bool = False
     drops: str = ""
 
     def unwrap(self, name: str) -> str:
@@ -116,6 +118,7 @@ class Family:
     ``assumed``, the sizes that transformers takes where none is stated; ``fields``, what it takes
     for any other field; ``known``, all the fields that it has written; ``loading``, those by which
     it computes with other code; ``storage``, which a conversion changes with the weights.
+    ``ending`` is what may stand behind any name of a file, in whatever spelling.
     """
 
     name: str
@@ -131,6 +134,7 @@ class Family:
     known: frozenset[str]
     loading: frozenset[str]
     storage: frozenset[str]
+    ending: str
     spellings: Mapping[str, Spelling]
     rows: tuple[Row, ...]
     drops: tuple[Drop, ...]
@@ -199,16 +203,25 @@ class Family:
                         mentioned.append(layer)
         return max((layer + 1 for layer in mentioned if layer < len(mentioned)), default=0)
 
-    def stored_shape(self, slot: Slot, shape: tuple[int, ...], spelling: str) -> tuple[int, ...]:
-        """Return the shape that a file with this spelling stores for a canonical ``shape``."""
-        return (1, *shape) if self._has_leading_axis(slot, spelling) else shape
+    def squeeze(self, slot: Slot, stored: tuple[int, ...], spelling: str) -> tuple[int, ...]:
+        """Return the shape that a file stores, without the unit axis that its spelling allows."""
+        added = len(stored) == len(slot.row.shape) + 1 and stored[0] == 1
+        return stored[1:] if added and self._has_leading_axis(slot, spelling) else stored
 
-    def describe_shape(self, slot: Slot, spelling: str) -> str:
-        """Return the shape that a file with this spelling stores, in the words of the row."""
-        dims = ["*".join(dim) for dim in slot.row.shape]
-        if self._has_leading_axis(slot, spelling):
-            dims.insert(0, "1")
-        return f"[{', '.join(dims)}]"
+    def describe_shape(
+        self, slot: Slot, spelling: str, sizes: Mapping[str, int], like: tuple[int, ...] | None
+    ) -> str:
+        """Return the shape that a file stores in the words of the row, and in numbers if it can be.
+
+        ``like`` is the shape of what the file has in its place, if there is anything: the unit axis
+        that the spelling allows is left out where that one has none.
+        """
+        words = ["*".join(dim) for dim in slot.row.shape]
+        shape = slot.shape(sizes)
+        if self._has_leading_axis(slot, spelling) and (like is None or len(like) != len(words)):
+            words.insert(0, "1")
+            shape = shape and (1, *shape)
+        return f"[{', '.join(words)}]" + (f" = {list(shape)}" if shape else "")
 
     def _has_leading_axis(self, slot: Slot, spelling: str) -> bool:
         kind = self.spellings[spelling]

@@ -29,13 +29,16 @@ class Match:
     """A raw checkpoint's tensors by canonical name, in canonical order, nothing else checked.
 
     The tensors are as the file has them. ``hits`` counts the recognised ones. ``scope`` is what
-    stands in front of their names, and ``scopes`` are all that there are, the empty one included.
-    ``n_layer`` is MAX_LAYERS at most, and where there are ``more_layers``, these are unknown.
+    stands in front of their names, and ``scopes`` are all that there are, the empty one included;
+    ``ending`` is what stands behind them. ``n_layer`` is MAX_LAYERS at most, and where there are
+    ``more_layers``, these are unknown. ``tied`` are the slots of tensors that are in the places of
+    those that they are tied to, since the file has no others for these.
     """
 
     spelling: str
     scope: str
     scopes: Collection[str]
+    ending: str
     hits: int
     n_layer: int
     more_layers: bool
@@ -43,10 +46,19 @@ class Match:
     dropped: tuple[tuple[LazyTensor, Drop], ...]
     unknown: tuple[LazyTensor, ...]
     repeated: tuple[LazyTensor, ...]
+    tied: tuple[Slot, ...] = ()
 
     def spell(self, slot: Slot) -> str:
         """Return the name that a tensor has, or would have, in the file."""
-        return self.scope + slot.spell(self.spelling)
+        return self.scope + slot.spell(self.spelling) + self.ending
+
+    def untie(self) -> Match:
+        """Return the match with every tensor in its own place, whatever is missing then."""
+        tensors = dict(self.tensors)
+        for slot in self.tied:
+            _, tensor = tensors.pop(slot.row.tied_to or "")
+            tensors[slot.name] = slot, tensor
+        return replace(self, tensors=tensors, tied=())
 
 
 def match(
@@ -90,10 +102,18 @@ def match(
         else:
             unknown.append(tensor)
     slots = reading.slots.values()
+    tied: list[Slot] = []
+    if family.spellings[reading.spelling].either_of_tied:
+        for slot in [each for each in slots if each.row.tied_to and each.name in found]:
+            other = next(each for each in slots if each.name == slot.row.tied_to)
+            if other.name not in found:
+                found[other.name] = other, found.pop(slot.name)[1]
+                tied.append(slot)
     return Match(
         spelling=reading.spelling,
         scope=reading.scope,
         scopes=reading.scopes,
+        ending=reading.ending,
         hits=len(found),
         n_layer=reading.n_layer,
         more_layers=reading.more_layers,
@@ -101,6 +121,7 @@ def match(
         dropped=tuple(dropped),
         unknown=tuple(unknown),
         repeated=tuple(repeated),
+        tied=tuple(tied),
     )
 
 
@@ -111,6 +132,7 @@ class _Reading:
     spelling: str
     scope: str
     scopes: Collection[str]
+    ending: str
     names: Sequence[str]
     n_layer: int
     more_layers: bool
@@ -135,25 +157,30 @@ def _read(
     raw: RawCheckpoint, family: Family, chosen: str | None, patterns: Sequence[str]
 ) -> _Reading:
     """Read the names in the spelling, and in the scope, that fit most of them."""
-    found = find_scopes((tensor.name for tensor in raw.tensors), family)
+    given = [tensor.name for tensor in raw.tensors]
+    names = [name.removesuffix(family.ending) for name in given]
+    ending = "" if names == given else family.ending
+    found = find_scopes(names, family)
     # A scope that the user wants left out is none to choose from.
-    wanted = find_scopes(
-        (
-            tensor.name
-            for tensor in (raw.tensors if patterns and found else ())
-            if not any(matches(tensor.name, pattern) for pattern in patterns)
-        ),
-        family,
-    )
-    found = wanted or found
-    plain = max((_read_as(spelling, "", raw, family) for spelling in family.spellings), key=_hits)
+    if patterns and found:
+        wanted = (
+            name
+            for name, full in zip(names, given, strict=True)
+            if not any(matches(full, pattern) for pattern in patterns)
+        )
+        found = find_scopes(wanted, family) or found
+    readings = (_read_as(spelling, "", names, family, ending) for spelling in family.spellings)
+    plain = max(readings, key=_hits)
+    # OpenAI's names are in a scope of their own, which is none unless there are others like it: of
+    # several spellings that fit as many names, the one that finds more models, or else the first.
+    spelling = max(found, key=lambda each: _count_models(found[each]), default="")
+    scopes: Mapping[str, int] = found.get(spelling, {})
     if chosen is not None:
         scope = parse_scope(chosen)
-        readings = [_read_as(spelling, scope, raw, family) for spelling in found]
-        best = max(readings, key=_hits, default=plain) if scope else plain
+        inside = [_read_as(each, scope, names, family, ending) for each in found]
+        best = max(inside, key=_hits, default=plain) if scope else plain
         if (scope and best is plain) or not best.hits:
-            there_are = {each for counts in found.values() for each in counts}
-            there_are |= {""} if plain.hits else set()
+            there_are = {*scopes} | ({""} if plain.hits else set())
             others = f"; there is one in {list_scopes(there_are)}" if there_are else ""
             raise UsageError(
                 f"{raw.where}: no GPT-2 in the scope {quote(describe_scope(scope))}{others}"
@@ -161,17 +188,24 @@ def _read(
         return replace(best, scopes=found.get(best.spelling, {}))
     if not any(scope for counts in found.values() for scope in counts):
         return plain
-    spelling = max(found, key=lambda each: max(found[each].values()))
-    scopes = found[spelling]
-    best = _read_as(spelling, max(sorted(scopes), key=scopes.__getitem__), raw, family)
-    if plain.spelling != spelling and plain.hits >= best.hits:
+    scope = max(sorted(scopes), key=scopes.__getitem__)
+    best = _read_as(spelling, scope, names, family, ending)
+    alike = plain.hits == best.hits and _count_models(scopes)[1] > 1
+    if plain.spelling != spelling and plain.hits >= best.hits and not alike:
         return plain
     return replace(best if len(scopes) == 1 else plain, scopes=scopes)
 
 
-def _read_as(spelling: str, scope: str, raw: RawCheckpoint, family: Family) -> _Reading:
+def _count_models(scopes: Mapping[str, int]) -> tuple[int, int]:
+    """Return how many names fit in the scope that fits most, and how many scopes fit as many."""
+    most = max(scopes.values())
+    return most, sum(count == most for count in scopes.values())
+
+
+def _read_as(
+    spelling: str, scope: str, names: Sequence[str], family: Family, ending: str
+) -> _Reading:
     kind = family.spellings[spelling]
-    names = [tensor.name for tensor in raw.tensors]
     if kind.wrappers:
         names = [kind.unwrap(name) for name in names]
     inside = names
@@ -185,7 +219,8 @@ def _read_as(spelling: str, scope: str, raw: RawCheckpoint, family: Family) -> _
     n_layer = min(counted, MAX_LAYERS)
     slots = {slot.spell(spelling): slot for slot in family.slots(n_layer, spelling)}
     hits = len(slots.keys() & set(inside))
-    return _Reading(spelling, scope, {}, names, n_layer, counted > n_layer, slots, hits)
+    more = counted > n_layer
+    return _Reading(spelling, scope, {}, ending, names, n_layer, more, slots, hits)
 
 
 def _hits(reading: _Reading) -> int:

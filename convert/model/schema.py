@@ -38,7 +38,7 @@ def parse_family(text: str, where: str) -> Family:
     tables = {"sizes", "defaults", "configs", "aliases", "behaviour", "constants", "storage"}
     tables |= {"assumed", "fields", "null_fields", "other_fields", "loading"}
     tables |= {"spellings", "tensors", "drops", "other_models"}
-    _expect_keys(data, {"family", *tables}, where)
+    _expect_keys(data, {"family", "ending", *tables}, where)
     sizes = data["sizes"]
     _expect_keys(sizes, {"required", "optional"}, f"{where}: sizes")
     words = {*sizes["required"], *sizes["optional"]}
@@ -86,6 +86,7 @@ def parse_family(text: str, where: str) -> Family:
         ),
         loading=frozenset(data["loading"]),
         storage=frozenset(data["storage"]),
+        ending=data["ending"],
         spellings=spellings,
         rows=_parse_rows(data["tensors"], columns, data["spellings"], words, where),
         drops=tuple(_parse_drop(drop, lists, where) for drop in data["drops"]),
@@ -115,7 +116,7 @@ def _parse_spelling(
     name: str, entry: Mapping[str, Any], before: Mapping[str, Any], place: str
 ) -> Spelling:
     derived = {"from", "replace", "suffix"} if "from" in entry else set()
-    switches = {"conv1d_leading_axis", "conv1d_bias_leading_axis", "scopes"}
+    switches = {"conv1d_leading_axis", "conv1d_bias_leading_axis", "scopes", "either_of_tied"}
     _expect_keys(entry, set(), place, optional={"wrappers", "drops", *switches, *derived})
     if "from" in entry and entry["from"] not in list(before)[: list(before).index(name)]:
         raise ValueError(f"{place}: from {entry['from']!r}, which is no spelling before")

@@ -55,13 +55,16 @@ def find_scopes(names: Iterable[str], family: Family) -> dict[str, Counter[str]]
     """Return, for each spelling that has scopes, those that ``names`` show.
 
     Each is counted as often as it stands in front of the name of a tensor outside of the layers or
-    in the first one; the empty one is there too.
+    in the first one; the empty one is there too. A name that is a single word shows nothing: other
+    models have a wte as well.
     """
     first: dict[str, list[str]] = {}
     for spelling, kind in family.spellings.items():
         if kind.scopes:
             for slot in family.slots(1, spelling):
-                first.setdefault(slot.spell(spelling), []).append(spelling)
+                name = slot.spell(spelling)
+                if "/" in name:
+                    first.setdefault(name, []).append(spelling)
     ends, longest = tuple(first), max(map(len, first), default=0)
     found: dict[str, Counter[str]] = {}
     for name in names:
@@ -71,7 +74,7 @@ def find_scopes(names: Iterable[str], family: Family) -> dict[str, Counter[str]]
             if len(name) - start <= longest:
                 for spelling in first.get(name[start:], ()):
                     found.setdefault(spelling, Counter())[name[:start]] += 1
-    return found
+    return {spelling: found[spelling] for spelling in family.spellings if spelling in found}
 
 
 def starts(name: str) -> Iterator[int]:

@@ -123,9 +123,13 @@ REFUSALS: dict[str, tuple[dict[str, Array] | list[tuple[str, Array]], str]] = {
         changed("model/wte", np.zeros((32, 61), np.float32)),
         "'model/wte' is [32, 61], expected [n_vocab, n_embd] = [61, 32] by hparams.json",
     ),
-    "a conv1d without its unit axis": (
-        changed("model/h0/attn/c_proj/w", np.zeros((32, 32), np.float32)),
-        "'model/h0/attn/c_proj/w' is [32, 32], expected [1, n_embd, n_embd] = [1, 32, 32]",
+    "a conv1d with an axis that is no unit": (
+        changed("model/h0/attn/c_proj/w", np.zeros((2, 32, 32), np.float32)),
+        "'model/h0/attn/c_proj/w' is [2, 32, 32], expected [1, n_embd, n_embd] = [1, 32, 32]",
+    ),
+    "a conv1d without its unit axis that is too short": (
+        changed("model/h0/mlp/c_fc/w", np.zeros((32, 127), np.float32)),
+        "'model/h0/mlp/c_fc/w' is [32, 127], expected [n_embd, n_inner] = [32, 128]",
     ),
     "a unit axis where none belongs": (
         changed("model/ln_f/g", np.zeros((1, 32), np.float32)),

@@ -25,7 +25,7 @@ BROKEN_SCHEMAS = {
     "a replacement without an origin": (
         "spellings.name = {}", "spellings.name = { replace = { a = 'b' } }",
     ),
-    "wrappers and scopes": ('"model."] }', '"model."], scopes = true }'),
+    "wrappers and scopes": ('"model."], ', '"model."], scopes = true, '),
     "two names that become one": ('"wpe/embeddings" = "wpe"', '"wpe/embeddings" = "wte/weight"'),
     "a rule in no column": ('{ tf = "global_step"', '{ openai = "global_step"'),
     "a rule without a name": ('{ tf = "global_step", reason', "{ reason"),
@@ -103,10 +103,14 @@ def test_derived_names_follow_from_their_column() -> None:
         "hf": "h.{layer}.attn.c_attn.weight",
         "slashed": "blocks/{layer}/attn/c_attn/w",
         "dotted": "blocks.{layer}.attn.c_attn.w",
+        "tf_bare": "h{layer}/attn/c_attn/w",
+        "hf_slashed": "h/{layer}/attn/c_attn/weight",
         "graph": "blocks/{layer}/attn/c_attn/w/.ATTRIBUTES/VARIABLE_VALUE",
         "keras": "h/{layer}/attn/c_attn/weight/.ATTRIBUTES/VARIABLE_VALUE",
         "keras_2021": "h/{layer}/attn/c_attn/weight/.ATTRIBUTES/VARIABLE_VALUE",
         "keras_2023": "h/{layer}/attn/c_attn/weight/.ATTRIBUTES/VARIABLE_VALUE",
+        "keras_variables": "h_._{layer}/attn/c_attn/weight",
+        "keras_variables_2023": "h_._{layer}/attn/c_attn/weight",
     }
     assert "tf" not in rows["lm_head.w"]
     assert rows["wpe"]["keras_2021"] == "wpe/.ATTRIBUTES/VARIABLE_VALUE"

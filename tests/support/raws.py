@@ -91,3 +91,11 @@ def huggingface_name(name: str) -> str:
 def huggingface(sizes: Mapping[str, int] = bundles.TINY, seed: int = 0) -> dict[str, Array]:
     """The same weights under Hugging Face's names, without any wrapper."""
     return {huggingface_name(name): array for name, array in canonical(sizes, seed).items()}
+
+
+def linear(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """The same with the matrices of the blocks [out, in], as torch's nn.Linear has them."""
+    return {
+        name: np.ascontiguousarray(array.T) if ".c_" in name and array.ndim == 2 else array
+        for name, array in arrays.items()
+    }

@@ -26,6 +26,7 @@ from ...errors import FormatError
 from ...io.source import SourceFile
 from ...quoting import quote
 from ...tensors.tensor import LazyTensor, rechunk
+from ..foreign import explain_file
 from ..provenance import read_attributes
 from .chunks import read_chunks
 from .cross_check import read_through_library
@@ -82,7 +83,9 @@ def _list(source: SourceFile) -> tuple[int, list[Dataset], RawConfig | None]:
     try:
         base = find_signature(source)
         if base is None:
-            raise FormatError(f"{source.path}: nowhere in it is the signature of HDF5")
+            raise explain_file(source) or FormatError(
+                f"{source.path}: nowhere in it is the signature of HDF5"
+            )
         datasets, attributes = list_file(source, base)
     except BaseException:
         source.close()

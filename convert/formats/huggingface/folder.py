@@ -2,7 +2,8 @@
 
 transformers writes ``model.safetensors`` or, in shards, ``model.safetensors.index.json`` and
 ``model-00001-of-00002.safetensors``; it used to write PyTorch files, ``pytorch_model.bin`` or an
-index and shards, too. ``config.json`` beside them states the sizes and the behaviour. Source:
+index and shards, too, and up to release 4 its TensorFlow models wrote ``tf_model.h5``, an HDF5
+file. ``config.json`` beside them states the sizes and the behaviour. Source:
 huggingface/transformers, utils/__init__.py.
 """
 
@@ -26,6 +27,7 @@ PYTORCH_MODEL: Final = "pytorch_model.bin"
 PYTORCH_INDEX: Final = f"{PYTORCH_MODEL}.index.json"
 PYTORCH: Final = (PYTORCH_MODEL, PYTORCH_INDEX, ADAPTERS[1])
 """The weights in PyTorch files. Those of any other name may be a trainer's."""
+KERAS_MODEL: Final = "tf_model.h5"
 
 
 def holds_weights(folder: Path) -> bool:

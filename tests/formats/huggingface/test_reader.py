@@ -185,13 +185,11 @@ def test_a_pattern_that_matches_nothing_is_a_mistake(tmp_path: Path) -> None:
         gpt2_convert.open(source, drop=["scroe.*"])
 
 
-def test_linear_layout_is_refused_for_the_whole_file(tmp_path: Path) -> None:
-    arrays = {
-        name: np.ascontiguousarray(array.T) if ".c_" in name and array.ndim == 2 else array
-        for name, array in raws.huggingface().items()
-    }
-    with pytest.raises(gpt2_convert.UnsupportedError, match=r"nn\.Linear"):
-        gpt2_convert.open(write_model(tmp_path / "model", arrays))
+def test_linear_layout_is_read_transposed(tmp_path: Path) -> None:
+    arrays = raws.linear(raws.huggingface())
+    with gpt2_convert.open(write_model(tmp_path / "model", arrays)) as checkpoint:
+        assert_canonical(checkpoint)
+        assert checkpoint.notes == ("read transposed: nn.Linear's layout [out, in]",)
 
 
 def test_one_transposed_matrix_is_a_wrong_shape_and_no_layout(tmp_path: Path) -> None:
