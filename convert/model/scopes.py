@@ -55,26 +55,32 @@ def find_scopes(names: Iterable[str], family: Family) -> dict[str, Counter[str]]
     """Return, for each spelling that has scopes, those that ``names`` show.
 
     Each is counted as often as it stands in front of the name of a tensor outside of the layers or
-    in the first one; the empty one is there too. A name that is a single word shows nothing: other
-    models have a wte as well.
+    in the first one; the empty one is there too. Names that are single words show nothing alone:
+    other models have a wte as well.
     """
     first: dict[str, list[str]] = {}
     for spelling, kind in family.spellings.items():
         if kind.scopes:
             for slot in family.slots(1, spelling):
-                name = slot.spell(spelling)
-                if "/" in name:
-                    first.setdefault(name, []).append(spelling)
+                first.setdefault(slot.spell(spelling), []).append(spelling)
     ends, longest = tuple(first), max(map(len, first), default=0)
     found: dict[str, Counter[str]] = {}
+    shown: set[tuple[str, str]] = set()
     for name in names:
         if not name.endswith(ends):
             continue
         for start in starts(name):
             if len(name) - start <= longest:
-                for spelling in first.get(name[start:], ()):
-                    found.setdefault(spelling, Counter())[name[:start]] += 1
-    return {spelling: found[spelling] for spelling in family.spellings if spelling in found}
+                scope, tail = name[:start], name[start:]
+                for spelling in first.get(tail, ()):
+                    found.setdefault(spelling, Counter())[scope] += 1
+                    if "/" in tail:
+                        shown.add((spelling, scope))
+    counts = {
+        spelling: Counter({scope: n for scope, n in scopes.items() if (spelling, scope) in shown})
+        for spelling, scopes in found.items()
+    }
+    return {spelling: counts[spelling] for spelling in family.spellings if counts.get(spelling)}
 
 
 def starts(name: str) -> Iterator[int]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, get_args
 
 import pytest
-from support import bundles, raws
+from support import bundles, hdf5_files, raws
 from support.contracts import no_hang
 from support.writers import Writer, every_writer
 
+from gpt2_convert.errors import SourceNotFoundError
 from gpt2_convert.formats.readers import READERS, SourceFormat
 
 if TYPE_CHECKING:
@@ -38,6 +40,29 @@ def test_what_is_written_is_taken_by_one_reader_and_opened_by_it(
     with READERS[name].open(path, None) as raw:
         assert raw.format == name
         assert {tensor.name for tensor in raw.tensors} == set(map(writer.spell, raws.canonical()))
+
+
+def test_a_folder_is_an_hdf5_file_s_only_where_nothing_else_is_in_it(tiny: Path) -> None:
+    folder = tiny.parent / "keras"
+    folder.mkdir()
+    hdf5_files.make(folder / "tf_model.h5", hdf5_files.write_canonical)
+    (folder / "config.json").write_text(json.dumps(raws.CONFIG))
+    assert takers(folder) == takers(folder / "tf_model.h5") == {"hdf5"}
+    with READERS["hdf5"].open(folder, None) as raw:
+        assert raw.folder == folder
+        assert raw.where == str(folder / "tf_model.h5")
+    (folder / "model.safetensors").touch()
+    assert takers(folder) == {"safetensors"}
+    (folder / "model.safetensors").unlink()
+    for file in tiny.iterdir():
+        file.rename(folder / file.name)
+    assert takers(folder) == {"tensorflow"}
+    (tiny / "tf_model.h5").symlink_to("nowhere")
+    assert takers(tiny) == {"hdf5"}
+    with pytest.raises(SourceNotFoundError, match=r"tf_model\.h5: a link that leads nowhere"):
+        READERS["hdf5"].open(tiny, None)
+    (tiny / "tf_model.h5").rename(tiny / "other.h5")
+    assert takers(tiny) == set()
 
 
 def test_a_tensorflow_checkpoint_is_taken_by_one_reader_however_it_is_named(tiny: Path) -> None:

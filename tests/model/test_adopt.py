@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support import bundles, raws
 
-from gpt2_convert.errors import FormatError, SchemaError
+from gpt2_convert.errors import FormatError, SchemaError, UsageError
 from gpt2_convert.model.adopt import adopt
 
 if TYPE_CHECKING:
@@ -207,3 +207,49 @@ def test_a_long_name_makes_no_long_message() -> None:
     with pytest.raises(SchemaError) as caught:
         adopt(raws.raw(arrays, bundles.TINY))
     assert len(str(caught.value)) < 500
+
+
+HEAD = {"lm_head.weight" if n == "wte.weight" else n: a for n, a in raws.huggingface().items()}
+
+
+@pytest.mark.parametrize("tied", [None, True])
+def test_a_head_without_an_embedding_is_tied(tied: bool | None) -> None:
+    config = {**raws.CONFIG, **({} if tied is None else {"tie_word_embeddings": tied})}
+    for stated in (None, bundles.TINY, config):
+        checkpoint = adopt(raws.raw(HEAD, stated))
+        assert list(checkpoint) == list(raws.canonical())
+        np.testing.assert_array_equal(checkpoint["wte"].array(), raws.canonical()["wte"])
+        assert checkpoint.notes == (
+            "'lm_head.weight' is read as wte as well, which is tied to it and not in the file",
+        )
+
+
+def test_a_head_without_an_embedding_that_is_not_tied_is_incomplete() -> None:
+    stated = {**raws.CONFIG, "tie_word_embeddings": False}
+    with pytest.raises(SchemaError) as caught:
+        adopt(raws.raw(HEAD, stated))
+    assert caught.value.problems == (
+        "'wte.weight' is missing; its shape would be [n_vocab, n_embd] = [61, 32]",
+    )
+
+
+def test_a_head_that_is_all_there_is_cannot_be_left_out() -> None:
+    with pytest.raises(UsageError, match=r"'lm_head\.weight' matches no tensor that can be left"):
+        adopt(raws.raw(HEAD), ["lm_head.weight"])
+
+
+def test_a_missing_tensor_is_named_as_the_file_spells_others() -> None:
+    arrays = {f"{name}:0": array for name, array in bundles.gpt2_arrays().items()}
+    arrays["model/h0/attn/c_atn/w:0"] = arrays.pop("model/h0/attn/c_attn/w:0")
+    with pytest.raises(SchemaError) as caught:
+        adopt(raws.raw(arrays))
+    assert caught.value.problems == (
+        (
+            "'model/h0/attn/c_atn/w:0' [1, 32, 96] is in no row of gpt2.toml; "
+            "did you mean 'model/h0/attn/c_attn/w:0'?"
+        ),
+        (
+            "'model/h0/attn/c_attn/w:0' is missing; its shape would be [1, n_embd, 3*n_embd] = "
+            "[1, 32, 96]"
+        ),
+    )

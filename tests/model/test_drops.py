@@ -41,6 +41,26 @@ def test_what_training_leaves_behind_is_dropped_for_a_reason() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("scope", "ending"), [("model/", ":0"), ("", ""), ("", ":0"), ("gpt/", ""), ("a/model/", ":0")]
+)
+def test_the_rules_follow_the_spelling(scope: str, ending: str) -> None:
+    weights = {
+        name.replace("model/", scope) + ending: each for name, each in bundles.gpt2_arrays().items()
+    }
+    left = [f"{scope}wte/Adam", f"{scope}h2/ln_1/g/Adam_1", "training/beta1_power", "global_step"]
+    strangers = [f"{scope}h3/ln_1/g/Adam{ending}", f"{scope}wte/Eve{ending}", "x/wte/Adam:0:0"]
+    extra = dict.fromkeys([*(name + ending for name in left), *strangers], ONE)
+    found = match(raws.raw({**weights, **extra}), load_family())
+    assert list(found.tensors) == list(raws.canonical())
+    assert [tensor.name for tensor, _ in found.dropped] == [name + ending for name in left]
+    assert [tensor.name for tensor in found.unknown] == strangers
+    with pytest.raises(SchemaError) as caught:
+        adopt(raws.raw({**weights, **dict.fromkeys([f"{scope}wte/Eve{ending}"], ONE)}))
+    (problem,) = caught.value.problems
+    assert problem.endswith(f"if it is an optimizer's, drop='*/Eve{ending}' leaves it out")
+
+
 def test_slots_of_unknown_tensors_are_not_dropped() -> None:
     extra = {"head/w/Adam": np.zeros(3, np.float32)}
     with pytest.raises(SchemaError, match="'head/w/Adam'"):
@@ -119,6 +139,17 @@ def test_a_pattern_without_stars_fits_itself_and_nothing_else(pattern: str, othe
     assert matches(plain, plain)
     assert matches(other, plain) is (other == plain)
     assert matches(plain + other, f"{plain}*")
+
+
+def test_masks_are_known_by_names_with_slashes_too() -> None:
+    arrays = {name.replace(".", "/"): array for name, array in raws.huggingface().items()}
+    names = ["h/0/attn/bias", "transformer/h/2/attn/masked_bias"]
+    found = match(
+        raws.raw({**arrays, **dict.fromkeys([*names, "h/3/attn/bias"], ONE)}), load_family()
+    )
+    assert [tensor.name for tensor, _ in found.dropped] == names
+    assert [rule.values for _, rule in found.dropped] == ["causal_mask", "masked_bias"]
+    assert [tensor.name for tensor in found.unknown] == ["h/3/attn/bias"]
 
 
 def test_what_a_mask_is_is_a_matter_of_its_values_and_not_of_the_context() -> None:

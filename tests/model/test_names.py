@@ -66,6 +66,8 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "hf": raws.huggingface_name,
     "slashed": lambda name: name.replace("[", "/").replace("]", "").replace(".", "/"),
     "dotted": lambda name: name.replace("[", ".").replace("]", ""),
+    "hf_slashed": lambda name: raws.huggingface_name(name).replace(".", "/"),
+    "tf_bare": lambda name: name.replace("blocks[", "h").replace("]", "").replace(".", "/"),
 }
 
 
@@ -82,6 +84,40 @@ def test_names_are_translated_from_every_spelling_into_canonical_order(spelling:
     for name, (slot, tensor) in found.tensors.items():
         assert slot.name == name
         assert found.spell(slot) == tensor.name
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_what_tensorflow_puts_behind_names_may_stand_behind_any(spelling: str) -> None:
+    arrays = {SPELLINGS[spelling](n) + ":0": each for n, each in raws.canonical().items()}
+    found = match(raws.raw(arrays), load_family())
+    assert (found.spelling, found.scope, found.ending, found.hits) == (spelling, "", ":0", 40)
+    assert [found.spell(slot) for slot, _ in found.tensors.values()] == list(arrays)
+    name = list(arrays)[0]
+    found = match(raws.raw({**arrays, name.removesuffix(":0"): ONE}), load_family())
+    assert [tensor.name for tensor in found.repeated] == [name.removesuffix(":0")]
+    found = match(raws.raw({**arrays, f"{name}:0": ONE, f"{name[:-1]}1": ONE}), load_family())
+    assert [tensor.name for tensor in found.unknown] == [f"{name}:0", f"{name[:-1]}1"]
+
+
+def test_a_head_stands_in_for_the_embedding_that_it_is_tied_to() -> None:
+    arrays = raws.huggingface()
+    arrays["lm_head.weight"] = arrays.pop("wte.weight")
+    found = match(raws.raw(arrays), load_family())
+    assert list(found.tensors) == list(raws.canonical())
+    assert found.tensors["wte"][1].name == "lm_head.weight"
+    assert [slot.name for slot in found.tied] == ["lm_head.w"]
+    apart = found.untie()
+    assert set(apart.tensors) == {*raws.canonical(), "lm_head.w"} - {"wte"}
+    assert apart.tensors["lm_head.w"][1].name == "lm_head.weight"
+    # With both of them, each is what its name says; and no such program writes canonical names.
+    both = match(raws.raw({**arrays, "wte.weight": ONE}), load_family())
+    assert both.tied == ()
+    assert {both.tensors[name][1].name for name in ("wte", "lm_head.w")} == {
+        "wte.weight",
+        "lm_head.weight",
+    }
+    own = {"lm_head.w" if name == "wte" else name: each for name, each in raws.canonical().items()}
+    assert match(raws.raw(own), load_family()).tied == ()
 
 
 def test_the_spelling_is_that_of_most_names() -> None:

@@ -145,6 +145,38 @@ def test_missing_tensors_are_named_with_their_scope() -> None:
     )
 
 
+def bare(scope: str, seed: int = 0) -> dict[str, Array]:
+    """OpenAI's names in another scope than their own."""
+    return {name.replace("model/", scope): each for name, each in scoped("", seed).items()}
+
+
+@pytest.mark.parametrize("scope", ["", "gpt2/", "a/b/", "wte/", "h0/"])
+def test_openai_s_names_may_be_in_another_scope_than_their_own(scope: str) -> None:
+    checkpoint = adopt(raws.raw(bare(scope)))
+    assert list(checkpoint) == list(raws.canonical())
+    assert checkpoint.notes == ((f"read from the scope {scope}",) if scope else ())
+    assert list(adopt(raws.raw(bare(scope)), scope=scope)) == list(checkpoint)
+    for wrong in ("x", "gpt2/model"):
+        with pytest.raises(UsageError, match="there is one in"):
+            adopt(raws.raw(bare(scope)), scope=wrong)
+
+
+def test_of_openai_s_own_scope_and_others_like_it_one_is_chosen() -> None:
+    file = raws.raw({**bare("model/", 1), **bare("model_ema/", 2), **bare("", 3)})
+    with pytest.raises(SchemaError, match=r"holds 3 models, in the scopes '\.', 'model/', 'model_"):
+        adopt(file)
+    for scope, seed in (("model", 1), ("model_ema", 2)):
+        checkpoint = adopt(file, scope=scope)
+        np.testing.assert_array_equal(checkpoint["wte"].array(), raws.canonical(seed=seed)["wte"])
+        assert {drop.reason for drop in checkpoint.dropped} == {f"outside the scope {scope}/"}
+
+
+def test_a_single_word_shows_no_scope() -> None:
+    file = raws.raw({"bert/wte": ONE, "bert/wpe": ONE, "bert/layer_0/w": ONE})
+    with pytest.raises(SchemaError, match="not a GPT-2 checkpoint: none of its 3 tensors"):
+        adopt(file)
+
+
 def test_a_stray_name_does_not_outvote_a_whole_model() -> None:
     file = raws.raw({**raws.canonical(), "x/model/wte": ONE})
     with pytest.raises(SchemaError, match=r"'x/model/wte' \[3\] is in no row"):
