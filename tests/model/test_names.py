@@ -92,7 +92,7 @@ def test_what_tensorflow_puts_behind_names_may_stand_behind_any(spelling: str) -
     found = match(raws.raw(arrays), load_family())
     assert (found.spelling, found.scope, found.ending, found.hits) == (spelling, "", ":0", 40)
     assert [found.spell(slot) for slot, _ in found.tensors.values()] == list(arrays)
-    name = list(arrays)[0]
+    name = next(iter(arrays))
     found = match(raws.raw({**arrays, name.removesuffix(":0"): ONE}), load_family())
     assert [tensor.name for tensor in found.repeated] == [name.removesuffix(":0")]
     found = match(raws.raw({**arrays, f"{name}:0": ONE, f"{name[:-1]}1": ONE}), load_family())

@@ -99,3 +99,22 @@ def linear(arrays: Mapping[str, Array]) -> dict[str, Array]:
         name: np.ascontiguousarray(array.T) if ".c_" in name and array.ndim == 2 else array
         for name, array in arrays.items()
     }
+
+
+def keras(front: str, embedding: str = "weight", ending: str = ":0") -> dict[str, Array]:
+    """The variables of TFGPT2LMHeadModel, whose biases have an axis in front."""
+    found: dict[str, Array] = {}
+    for name, array in huggingface().items():
+        parts = name.split(".")
+        if parts[0] == "h":
+            parts[:2] = [f"h_._{parts[1]}"]
+        if parts[-2].startswith("ln_"):
+            parts[-1] = {"weight": "gamma", "bias": "beta"}[parts[-1]]
+        elif parts[0] == "wpe":
+            parts[-1] = "embeddings"
+        elif parts[0] == "wte":
+            parts[-1] = embedding
+        elif parts[-1] == "bias":
+            array = array[None]
+        found[f"{front}{'/'.join(parts)}{ending}"] = array
+    return found

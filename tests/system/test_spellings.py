@@ -80,25 +80,6 @@ def keep_head(arrays: Arrays) -> Arrays:
     }
 
 
-def keras(front: str, embedding: str = "weight", ending: str = ":0") -> Arrays:
-    """The variables of TFGPT2LMHeadModel, whose biases have an axis in front."""
-    found: Arrays = {}
-    for name, array in raws.huggingface().items():
-        parts = name.split(".")
-        if parts[0] == "h":
-            parts[:2] = [f"h_._{parts[1]}"]
-        if parts[-2].startswith("ln_"):
-            parts[-1] = {"weight": "gamma", "bias": "beta"}[parts[-1]]
-        elif parts[0] == "wpe":
-            parts[-1] = "embeddings"
-        elif parts[0] == "wte":
-            parts[-1] = embedding
-        elif parts[-1] == "bias":
-            array = array[None]
-        found[f"{front}{'/'.join(parts)}{ending}"] = array
-    return found
-
-
 OPENAI = bundles.gpt2_arrays()
 SPELLINGS: dict[str, Arrays] = {
     "OpenAI": OPENAI,
@@ -129,13 +110,13 @@ SPELLINGS: dict[str, Arrays] = {
         "policy/",
     ),
     "canonical [out, in]": raws.linear(raws.canonical()),
-    "Keras": keras("transformer/tfgpt2lm_head_model/transformer/"),
-    "Keras of 2019": keras("transformer/tfgp_t2lm_head_model/transformer/"),
-    "Keras without a head": keras("transformer/tfgpt2_model/transformer/"),
-    "Keras of 2023": keras("transformer/tfgpt2lm_head_model/transformer/", "embeddings"),
-    "Keras as safetensors": keras("transformer/"),
-    "Keras as safetensors, of the base": keras("", "embeddings"),
-    "Keras without :0": keras("tfgpt2_model/transformer/", ending=""),
+    "Keras": raws.keras("transformer/tfgpt2lm_head_model/transformer/"),
+    "Keras of 2019": raws.keras("transformer/tfgp_t2lm_head_model/transformer/"),
+    "Keras without a head": raws.keras("transformer/tfgpt2_model/transformer/"),
+    "Keras of 2023": raws.keras("transformer/tfgpt2lm_head_model/transformer/", "embeddings"),
+    "Keras as safetensors": raws.keras("transformer/"),
+    "Keras as safetensors, of the base": raws.keras("", "embeddings"),
+    "Keras without :0": raws.keras("tfgpt2_model/transformer/", ending=""),
 }
 
 
