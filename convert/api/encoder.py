@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..errors import UnreadableError
+from ..formats.hub_cache import find_snapshot
+from ..io.os_errors import os_errors_as
 from ..io.source import check_path
 from ..tokenizer.build import build_tokenizer
 from ..tokenizer.encoder import Encoder
@@ -32,4 +35,6 @@ def load_encoder(source: str | os.PathLike[str]) -> Encoder:
             kind, of which a tokenizer.json can be made.
     """
     path = check_path(source, "tokenizer")
+    with os_errors_as(UnreadableError, path):
+        path = find_snapshot(path)
     return Encoder(build_tokenizer(find_tokenizer(path)), str(path))

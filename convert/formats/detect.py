@@ -8,7 +8,7 @@ from ..errors import FormatError, Gpt2ConvertError, SourceNotFoundError, UsageEr
 from ..io.source import SourceFile
 from ..quoting import quote_some
 from .folders import list_names
-from .foreign import explain_file, explain_folder
+from .foreign import explain_candidate, explain_file, explain_folder
 from .huggingface.folder import PYTORCH
 from .limits import MAX_LOOKUPS
 from .pytorch import signature as pytorch
@@ -66,6 +66,8 @@ def _explain(path: Path) -> Gpt2ConvertError:
             )
         folders = [each.name for each in looked_at if each.is_dir()][:_MOST_FOLDERS]
         found = [name for name in folders if _is_recognised(path / name)]
+        if not found and (foreign := _find_foreign(looked_at)):
+            return foreign
         way = f"there is one in {quote_some(found)}; name that" if found else f"known are: {known}"
         return SourceNotFoundError(f"{path}: no checkpoint in this folder; {way}")
     file = SourceFile(path)
@@ -75,6 +77,19 @@ def _explain(path: Path) -> Gpt2ConvertError:
     finally:
         file.close()
     return unknown or FormatError(f"{path}: starts with {head!r}, unknown here; known are: {known}")
+
+
+def _find_foreign(paths: list[Path]) -> Gpt2ConvertError | None:
+    """Return the error of the first of these files that somebody may take for a checkpoint."""
+    for path in paths:
+        if path.is_file():
+            try:
+                error = explain_candidate(path)
+            except Gpt2ConvertError:
+                continue
+            if error:
+                return error
+    return None
 
 
 def _is_recognised(path: Path) -> bool:

@@ -14,10 +14,16 @@ from .limits import MAX_ENTRIES, MAX_LOOKUPS
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Final
+
+_APPLE_DOUBLE: Final = "._"
 
 
 def list_names(folder: Path) -> list[str]:
-    """Return the names in a folder, sorted.
+    """Return the names in a folder, sorted, without those of AppleDouble files.
+
+    In these, ``._NAME`` beside ``NAME``, macOS keeps attributes where a file system has no room for
+    them (RFC 1740): they are nobody's, whatever they are called.
 
     Raises:
         UnsupportedError: it is too much.
@@ -30,7 +36,7 @@ def list_names(folder: Path) -> list[str]:
             f"{folder}: more than {MAX_ENTRIES:,} names in this folder; put the checkpoint into "
             "one of its own"
         )
-    return sorted(names)
+    return sorted(name for name in names if not name.startswith(_APPLE_DOUBLE))
 
 
 def check_lookups(count: int, folder: Path) -> None:

@@ -9,13 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import FormatError, Gpt2ConvertError, SourceNotFoundError, UnsupportedError
+from ..io.source import SourceFile
 from .folders import list_names
+from .foreign_kinds import (
+    FOLDERS,
+    HEAD,
+    MSGPACK,
+    describe_bytes,
+    describe_name,
+    describe_packed,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Final
-
-    from ..io.source import SourceFile
 
 _HEAD: Final = 64
 _TAR_HEADER: Final = 512
@@ -35,9 +42,6 @@ TORCH_TAR: Final = (
 ADAPTER: Final = (
     "a PEFT/LoRA adapter, which holds differences to a model and not the model; merge it into its "
     "base model with merge_and_unload(), save that, and convert the result"
-)
-_MSGPACK: Final = (
-    f"a msgpack file, as Flax writes its weights, which is not read here: {_AS_SAFETENSORS}"
 )
 
 _MAGICS: Final[dict[bytes, tuple[type[Gpt2ConvertError], str]]] = {
@@ -59,10 +63,6 @@ _MAGICS: Final[dict[bytes, tuple[type[Gpt2ConvertError], str]]] = {
     b"\0" * _HEAD: (
         FormatError, "starts with zeros only, as an interrupted download leaves it; fetch it again",
     ),
-    b"GGUF": (
-        UnsupportedError,
-        "a GGUF file (llama.cpp), whose weights may be quantised; convert the model it was made of",
-    ),
 }  # fmt: skip
 """What the first bytes say; white space before them does not count."""
 _PAGES: Final = (b"<!doctype", b"<html", b"<?xml")
@@ -74,9 +74,17 @@ _ANSWERS: Final = (
 )  # fmt: skip
 """How servers answer for a file that they do not have or do not give, in small letters."""
 
+_WEIGHTS: Final = (
+    ".npz", ".npy", ".h5", ".hdf5", ".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".keras",
+)  # fmt: skip
+"""What the names of files of weights end with."""
 _FOLDERS: Final[dict[str, tuple[type[Gpt2ConvertError], str]]] = {
     "adapter_config.json": (UnsupportedError, ADAPTER),
-    "flax_model.msgpack": (UnsupportedError, _MSGPACK),
+    "flax_model.msgpack": (UnsupportedError, MSGPACK),
+    "saved_model.pb": (
+        SourceNotFoundError,
+        "the graph of a SavedModel, whose folder 'variables' with its weights is missing",
+    ),
     "checkpoint": (
         SourceNotFoundError,
         (
@@ -102,11 +110,45 @@ def explain_file(file: SourceFile) -> Gpt2ConvertError | None:
             return error(f"{file.path}: {what}")
     if _is_torch_tar(file, head):
         return UnsupportedError(f"{file.path}: {TORCH_TAR}")
+    if what := describe_bytes(file.read(0, min(file.size, HEAD), "the magic")):
+        return UnsupportedError(f"{file.path}: {what}")
     if _is_pickle(head):
         return UnsupportedError(f"{file.path}: {PICKLE}")
     if _is_msgpack(head):
-        return UnsupportedError(f"{file.path}: {_MSGPACK}")
+        return UnsupportedError(f"{file.path}: {MSGPACK}")
+    if what := describe_name(file.path.name):
+        return UnsupportedError(f"{file.path}: {what}")
     return None
+
+
+def explain_packed(file: SourceFile) -> Gpt2ConvertError | None:
+    """Return the error of an archive or a compressed file; None for anything else.
+
+    Their signatures are long enough to be believed of a file of any size.
+
+    Raises:
+        UnreadableError: it cannot be read.
+    """
+    what = describe_packed(file.read(0, min(file.size, HEAD), "the magic"))
+    return UnsupportedError(f"{file.path}: {what}") if what else None
+
+
+def explain_candidate(path: Path) -> Gpt2ConvertError | None:
+    """Return the error for a file in which somebody may hold a model; None for all others.
+
+    Its error pages and the like count only where its name is one of weights: a model card may begin
+    with a bracket.
+
+    Raises:
+        Gpt2ConvertError: it cannot be read.
+    """
+    file = SourceFile(path)
+    try:
+        error = explain_file(file)
+    finally:
+        file.close()
+    named = path.name.lower().endswith(_WEIGHTS)
+    return error if isinstance(error, UnsupportedError) or named else None
 
 
 def explain_page(head: bytes, *, strict: bool = False) -> str | None:
@@ -144,6 +186,9 @@ def explain_folder(path: Path) -> Gpt2ConvertError | None:
     Raises:
         OSError, UnsupportedError: it cannot be listed, or has too many names.
     """
+    for suffix, kind in FOLDERS.items():
+        if path.name.endswith(suffix):
+            return UnsupportedError(f"{path}: {kind}")
     names = set(list_names(path))
     for name, (error, what) in _FOLDERS.items():
         if name in names:

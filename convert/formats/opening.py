@@ -10,6 +10,7 @@ from ..io.os_errors import os_errors_as
 from ..io.source import check_path
 from .detect import detect
 from .engines import NATIVE, DeclinedError
+from .hub_cache import find_snapshot
 from .readers import READERS
 from .statements import read_beside
 
@@ -43,6 +44,7 @@ def open_raw(
     """
     path = check_path(source)
     with os_errors_as(UnreadableError, path):
+        path = find_snapshot(path)
         name = detect(path, format)
         reader = READERS[name]
         if step is not None and not reader.has_steps:

@@ -8,6 +8,7 @@ would block for ever and /dev/zero would never end.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import weakref
 from contextlib import suppress
@@ -26,6 +27,10 @@ CHUNK = 1 << 20
 """Bytes in a chunk: large enough that a call a chunk costs nothing, small enough for the cache."""
 _MANY: Final = 1 << 16
 """Open files: enough for two times any number of shards that was ever written."""
+
+
+_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+"""The scheme of a URL, of the web, a cloud's storage (gs, s3, hdfs) or a hub (hf)."""
 
 
 class SourceFile:
@@ -142,7 +147,7 @@ def check_path(given: str | os.PathLike[str], what: str = "source") -> Path:
     """Return the path, checked for what no file name can be; ``what`` is said in the error.
 
     Raises:
-        UsageError: it is empty or holds a zero byte.
+        UsageError: it is empty, holds a zero byte, or is an address of the network.
     """
     text = os.fspath(given)
     if not text:
@@ -153,4 +158,13 @@ def check_path(given: str | os.PathLike[str], what: str = "source") -> Path:
         raise UsageError(f"{text!r}: holds a character that no file name can hold") from None
     if 0 in encoded:
         raise UsageError(f"{text!r}: a path cannot hold a zero byte")
+    if _ADDRESS.match(text) and not os.path.lexists(text):
+        if text.lower().startswith("file:"):
+            raise UsageError(f"{text}: an address; name the path of the file without 'file://'")
+        if what == "target":
+            raise UsageError(f"{text}: an address; name a path here, and upload what was written")
+        raise UsageError(
+            f"{text}: an address, and files alone are read: download it first; 'fetch' gets models "
+            "of OpenAI's (124M) and of the Hugging Face Hub (OWNER/MODEL)"
+        )
     return Path(text)

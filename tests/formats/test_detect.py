@@ -98,3 +98,46 @@ def test_a_folder_within_the_one_that_was_named_is_pointed_at(tiny: Path) -> Non
 def test_an_empty_folder_is_told_what_could_be_in_it(tmp_path: Path) -> None:
     with pytest.raises(gpt2_convert.SourceNotFoundError, match=r"folder; known are: NumPy archive"):
         detect(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["npz", "safetensors", "hdf5", "tensorflow"])
+def test_what_macos_leaves_beside_each_file_hides_nothing(kind: str, tmp_path: Path) -> None:
+    source = containers(tmp_path)[kind]
+    folder = source if source.is_dir() else tmp_path / "folder"
+    if not source.is_dir():
+        folder.mkdir()
+        source.rename(folder / ("model.safetensors" if kind == "safetensors" else "weights"))
+    for path in list(folder.iterdir()):
+        (folder / f"._{path.name}").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X" + bytes(4080))
+    if kind in ("npz", "hdf5"):
+        with pytest.raises(gpt2_convert.SourceNotFoundError, match="holds 'weights'; name that"):
+            detect(folder)
+        folder /= "weights"
+    assert detect(folder) == kind
+    with gpt2_convert.open(folder) as checkpoint:
+        assert len(checkpoint) == len(raws.canonical())
+
+
+def test_an_apple_double_file_that_is_named_says_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "._weights.npz"
+    path.write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X" + bytes(4080))
+    with pytest.raises(gpt2_convert.UnsupportedError, match="an AppleDouble file"):
+        detect(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("model.npz", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        ("tf_weights.h5", b"<!DOCTYPE html>", "HTML"),
+        ("weights.npz", b"", "an empty file"),
+    ],
+)
+def test_what_a_download_left_in_a_folder_is_named(
+    name: str, content: bytes, says: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    (tmp_path / "README.md").write_text("<h1>no weights</h1>")
+    with pytest.raises(gpt2_convert.FormatError, match=says) as caught:
+        detect(tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path / name}: ")

@@ -96,3 +96,9 @@ def test_what_has_no_index_is_not_guessed_among_thousands(tmp_path: Path) -> Non
         (tmp_path / f"m-{number}").touch()
     with pytest.raises(UnsupportedError, match="more than 1,000 files whose names do not say"):
         gpt2_convert.open(tmp_path)
+
+
+def test_apple_double_files_are_nobody_s(tmp_path: Path) -> None:
+    for name in ("._model.ckpt.index", "model.ckpt.index", ".hidden", "_"):
+        (tmp_path / name).touch()
+    assert list_names(tmp_path) == [".hidden", "_", "model.ckpt.index"]

@@ -195,3 +195,33 @@ def test_as_many_files_may_be_open_as_the_system_allows(soft: int, hard: int, th
     )
     assert done.stdout == f"{then} {hard}\n"
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[1] >= hard
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://huggingface.co/openai-community/gpt2/resolve/main/model.safetensors",
+        "http://example.org/model.npz", "hf://openai-community/gpt2", "s3://bucket/model.npz",
+        "gs://gpt-2/models/124M", "HTTPS://example.org/", "hdfs://host:9000/a",
+    ],
+)  # fmt: skip
+def test_an_address_is_told_of_downloading_first(address: str) -> None:
+    with pytest.raises(UsageError, match="download it first; 'fetch' gets") as caught:
+        check_path(address)
+    assert str(caught.value).startswith(f"{address}: ")
+    with pytest.raises(UsageError, match="upload what was written"):
+        check_path(address, "target")
+
+
+def test_an_address_of_a_file_is_a_path_without_its_scheme() -> None:
+    with pytest.raises(UsageError, match="without 'file://'"):
+        check_path("file:///models/124M")
+
+
+def test_a_path_that_looks_like_an_address_is_one_where_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s3:").mkdir()
+    (tmp_path / "s3:" / "model.npz").touch()
+    assert check_path("s3://model.npz") == Path("s3:/model.npz")

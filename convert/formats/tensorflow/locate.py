@@ -7,9 +7,11 @@ the text file ``checkpoint``. That file is a text-format proto (checkpoint_state
     all_model_checkpoint_paths: "model.ckpt-1000"
 
 Its strings are quoted with " or ' and escaped as in C. Paths in it are relative to its folder or
-absolute. An absolute path usually names a folder of the machine that trained the model; a bundle
-of that name beside the ``checkpoint`` file is meant then. A relative path that climbs out of the
-folder is refused.
+foreign: absolute, a URL, of Windows, or relative to somewhere else. Such a path usually names a
+folder of the machine that trained the model; a bundle of that name beside the ``checkpoint`` file
+is meant then. A relative path that climbs out of the folder is refused.
+
+The folder of a SavedModel, ``saved_model.pb``, means the bundle in its ``variables/``.
 
 A V1 checkpoint (:mod:`.v1`) has no index, and its file, or the pattern of its files, is the prefix.
 """
@@ -25,9 +27,10 @@ from typing import TYPE_CHECKING
 from ...checkpoint.raw import FileInfo
 from ...errors import Advice, FormatError, SourceNotFoundError, UnreadableError, UsageError
 from ...io.os_errors import os_errors_as
-from ...io.source import read_small
+from ...io.source import SourceFile, read_small
 from ...quoting import quote
 from ..folders import check_lookups, list_names
+from ..foreign import explain_file
 from .v1 import is_v1, whole_name
 
 if TYPE_CHECKING:
@@ -36,8 +39,15 @@ if TYPE_CHECKING:
 CHECKPOINT: Final = "checkpoint"
 INDEX: Final = ".index"
 _DATA: Final = ".data-"
+META: Final = ".meta"
+SAVED_MODEL: Final = ("saved_model.pb", "saved_model.pbtxt")
+VARIABLES: Final = "variables"
 MAX_CHECKPOINT_BYTES: Final = 1 << 20
 _CHOOSE: Final = Advice("choose with {} or name one", "step")
+_DRIVE: Final = re.compile(rb"[A-Za-z]:\\[^\\]")
+"""The start of a path of Windows that nobody has escaped."""
+_FOREIGN: Final = re.compile(r"[A-Za-z]:[/\\]|[A-Za-z][A-Za-z0-9+.-]*://|[/\\]")
+"""The start of a path that is not relative: a drive or the scheme of a URL, or a separator."""
 _STRING: Final = re.compile(rb"""(["'])((?:(?!\1)[^\\]|\\.)*)\1""")
 _ESCAPE: Final = re.compile(rb"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|(.?))", re.DOTALL)
 _ESCAPES: Final = dict(
@@ -112,7 +122,7 @@ def find_prefix(path: Path, step: int | None) -> Path:
         FormatError: the ``checkpoint`` file cannot be understood.
     """
     if path.is_dir():
-        return _find_in_folder(path, step)
+        return _find_in_folder(saved_variables(path) or path, step)
     if path.name == CHECKPOINT and path.is_file():
         return _find_in_folder(path.parent, step)
     if step is not None:
@@ -121,6 +131,17 @@ def find_prefix(path: Path, step: int | None) -> Path:
         )
     prefix = prefix_of_index(path) or prefix_of_shard(path) or path
     return prefix if os.path.isfile(index_path(prefix)) else whole_name(prefix)
+
+
+def saved_variables(folder: Path) -> Path | None:
+    """Return the folder of the variables of a SavedModel; None where ``folder`` is no such."""
+    names = list_names(folder)
+    if VARIABLES not in names or not any(name in names for name in SAVED_MODEL):
+        return None
+    if any(name.endswith(INDEX) and prefix_of_index(Path(name)) for name in names):
+        return None  # which is nearer
+    inside = folder / VARIABLES
+    return inside if inside.is_dir() and any(map(is_named_as_bundle, list_names(inside))) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +167,11 @@ def _find_in_folder(path: Path, step: int | None) -> Path:
         names = {prefix.name for prefix in v1 if is_v1(prefix)}
     folder = _Folder(path, tuple(sorted(names, key=_step_order)))
     if not folder.names:
-        stray = next((name for name in entries if prefix_of_shard(Path(name))), None)
+        if CHECKPOINT in entries and not (path / CHECKPOINT).is_dir():
+            _refuse_foreign(path / CHECKPOINT)
+        stray = next(
+            (name for name in entries if prefix_of_shard(Path(name)) or name.endswith(META)), None
+        )
         found = f"{quote(stray)} stands alone: its .index is missing" if stray else "no .index file"
         raise SourceNotFoundError(
             f"{path}: no TensorFlow checkpoint here: {found}; "
@@ -184,21 +209,39 @@ def _step_order(name: str) -> tuple[str, int]:
 def _named_by_checkpoint(folder: _Folder) -> str:
     """Return the prefix, as a path within the folder, that the ``checkpoint`` file names."""
     file = folder.path / CHECKPOINT
+    _refuse_foreign(file)
     named = latest_checkpoint(read_small(file, MAX_CHECKPOINT_BYTES), str(file))
     choices = f"there are: {folder.listing()}"
     inside = os.path.normpath(named)
-    if os.path.isabs(named):
-        inside = os.path.basename(inside)
-    elif inside.split(os.sep)[0] == os.pardir:
+    beside = re.split(r"[/\\]", named.rstrip("/\\"))[-1]
+    if _FOREIGN.match(named):
+        inside = beside
+    elif re.split(r"[/\\]", inside)[0] == os.pardir:
         raise UsageError(
             f"{file}: names {quote(named)}, which lies outside its folder; {choices}", _CHOOSE
         )
-    prefix = folder.path / inside
-    if not _can_name(inside) or not (os.path.exists(index_path(prefix)) or is_v1(prefix)):
-        raise SourceNotFoundError(
-            f"{file}: names {quote(named)}, which is not here; {choices}", _CHOOSE
-        )
-    return inside
+    for name in dict.fromkeys((inside, beside)):
+        prefix = folder.path / name
+        if _can_name(name) and (os.path.exists(index_path(prefix)) or is_v1(prefix)):
+            return name
+    raise SourceNotFoundError(
+        f"{file}: names {quote(named)}, which is not here; {choices}", _CHOOSE
+    )
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Refuse a ``checkpoint`` file that is something else, such as a server's error page.
+
+    Raises:
+        FormatError, UnsupportedError: its first bytes say what it is.
+    """
+    file = SourceFile(path)
+    try:
+        error = explain_file(file) if file.size else None
+    finally:
+        file.close()
+    if error:
+        raise error
 
 
 def latest_checkpoint(text: bytes, where: str) -> str:
@@ -235,4 +278,4 @@ def _unquote(value: bytes, place: str) -> bytes:
     string = _STRING.fullmatch(value)
     if string is None:
         raise FormatError(f"{place}: a quoted path expected, found {value[:80]!r}")
-    return _ESCAPE.sub(undo, string[2])
+    return string[2] if _DRIVE.match(string[2]) else _ESCAPE.sub(undo, string[2])

@@ -37,6 +37,7 @@ from .locate import (
     list_checkpoint_file,
     prefix_of_index,
     prefix_of_shard,
+    saved_variables,
 )
 from .shards import Shards
 from .strings import read_strings
@@ -62,6 +63,7 @@ def recognises(path: Path) -> bool:
         return (
             named
             or any(is_named_as_bundle(name) for name in names)
+            or saved_variables(path) is not None
             or any(is_v1(path / name) for name in names[:MAX_LOOKUPS])
         )
     # What has a name too long for an index may be another container.

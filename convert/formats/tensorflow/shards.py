@@ -14,7 +14,7 @@ from ...errors import (
     UnsupportedError,
 )
 from ...io.source import CHUNK, SourceFile
-from ..foreign import explain_file
+from ..foreign import explain_file, explain_packed
 from ..limits import FREE_EXPANSION, MAX_SHARDS, Listing, check_shards
 from .locate import shard_path
 from .table import mask_crc
@@ -59,10 +59,12 @@ class Shards:
                 file = SourceFile(path)
                 listing.add_shard(file)
                 self.files.append(file)
-            except SourceNotFoundError:
+            except SourceNotFoundError as error:
                 self.files.append(None)
                 self.faults.append(
-                    SourceNotFoundError(
+                    error
+                    if path.is_symlink()  # which leads nowhere, as it says
+                    else SourceNotFoundError(
                         f"{path}: missing: the index speaks of {num_shards} data "
                         f"file{'s' if num_shards > 1 else ''}; put it beside the index"
                     )
@@ -71,20 +73,30 @@ class Shards:
                     raise self.faults[0] from None
 
     def find_truncations(self, parts: Iterable[Part]) -> list[Gpt2ConvertError]:
-        """Return, for each file that is too short, an error with the first part it cuts off."""
+        """Return, for each file that is too short, an error with the first part it cuts off.
+
+        What is packed may also be too long; no saver leaves bytes behind the last part.
+        """
         cut: dict[int, Part] = {}
+        ends = [0] * len(self.files)
         for part in parts:
             entry = part.entry
             file = self.files[entry.shard_id]
+            ends[entry.shard_id] = max(ends[entry.shard_id], entry.offset + entry.size)
             if file and entry.offset + entry.size > file.size:
                 first = cut.setdefault(entry.shard_id, part)
                 if entry.offset < first.entry.offset:
                     cut[entry.shard_id] = part
-        return [
-            (explain_file(file) if file.size < _PAGE else None) or _truncation(part, file)
-            for number, part in sorted(cut.items())
-            if (file := self.files[number])
-        ]
+        faults: list[Gpt2ConvertError] = []
+        for number, file in enumerate(self.files):
+            if file and file.size != ends[number]:
+                foreign = explain_packed(file) if ends[number] else None
+                if number in cut:
+                    foreign = foreign or (explain_file(file) if file.size < _PAGE else None)
+                    faults.append(foreign or _truncation(cut[number], file))
+                elif foreign:
+                    faults.append(foreign)
+        return faults
 
     def check_room(self, parts: Iterable[Part]) -> None:
         """Refuse parts that share their bytes, where a file would hold many times what it has.

@@ -156,3 +156,13 @@ def test_a_model_in_five_hundred_shards_is_read(tmp_path: Path) -> None:
     write_index(tmp_path, **shards)
     expected = {f"t{number}": number.to_bytes(4, "little") for number in range(500)}
     assert read(tmp_path) == expected
+
+
+def test_a_shard_that_is_a_link_to_nowhere_is_called_that(tmp_path: Path) -> None:
+    shard = "model-00001-of-00001.safetensors"
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": {"wte.weight": shard}}))
+    (tmp_path / shard).symlink_to("../blobs/gone")
+    with open_raw(tmp_path) as raw:
+        (fault,) = raw.faults
+    assert str(fault) == f"{tmp_path / shard}: a link that leads nowhere"

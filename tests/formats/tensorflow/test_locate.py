@@ -454,3 +454,78 @@ def test_a_named_checkpoint_without_its_index_is_not_found(tmp_path: Path, way: 
     (tmp_path / "model.ckpt.index").unlink()
     with pytest.raises(SourceNotFoundError, match=r"model\.ckpt"):
         open_raw(WAYS[way](tmp_path))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r'"C:\\training\\run1\\model.ckpt-5"',
+        r'"C:\training\run1\model.ckpt-5"',
+        '"D:/training/model.ckpt-5"',
+        r'"\\\\server\\share\\model.ckpt-5"',
+        r'"run1\\model.ckpt-5"',
+        '"gs://bucket/run1/model.ckpt-5"',
+        '"hdfs://host:9000/run1/model.ckpt-5"',
+        '"s3://bucket/model.ckpt-5"',
+        '"checkpoint/run1/model.ckpt-5"',
+        '"./model.ckpt-5"',
+    ],
+)
+def test_a_foreign_path_means_the_bundle_of_that_name_beside(tmp_path: Path, text: str) -> None:
+    for step in (4, 5, 6):
+        write_bundle(tmp_path / f"model.ckpt-{step}", step)
+    name_in_checkpoint(tmp_path, text)
+    assert mark(tmp_path) == 5
+    (tmp_path / "model.ckpt-5.index").unlink()
+    with pytest.raises(SourceNotFoundError, match=r"which is not here; there are: model\.ckpt-4"):
+        open_raw(tmp_path)
+
+
+def test_a_path_within_the_folder_goes_before_one_beside(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "model", 1)
+    write_bundle(tmp_path / "run" / "model", 2)
+    name_in_checkpoint(tmp_path, '"run/model"')
+    assert mark(tmp_path) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        (b"<?xml version='1.0'?><Error><Code>NoSuchKey</Code></Error>", "HTML or XML page"),
+        (b"\n<!DOCTYPE html>", "HTML or XML page"),
+    ],
+)
+@pytest.mark.parametrize("index", [True, False])
+def test_a_checkpoint_file_that_is_something_else_is_named(
+    tmp_path: Path, content: bytes, says: str, index: bool
+) -> None:
+    if index:
+        write_bundle(tmp_path / "model.ckpt")
+    (tmp_path / "checkpoint").write_bytes(content)
+    for path in (tmp_path, tmp_path / "checkpoint"):
+        with pytest.raises(FormatError, match=says) as caught:
+            open_raw(path)
+        assert str(caught.value).startswith(f"{tmp_path / 'checkpoint'}: ")
+
+
+def test_the_folder_of_a_saved_model_means_its_variables(tmp_path: Path) -> None:
+    (tmp_path / "saved_model.pb").write_bytes(b"\x08\x01\x12\0")
+    (tmp_path / "assets").mkdir()
+    write_bundle(tmp_path / "variables" / "variables", 3)
+    assert mark(tmp_path) == 3
+    write_bundle(tmp_path / "model.ckpt", 4)  # which is nearer
+    assert mark(tmp_path) == 4
+
+
+def test_the_graph_of_a_saved_model_without_variables_is_named(tmp_path: Path) -> None:
+    (tmp_path / "saved_model.pb").write_bytes(b"\x08\x01\x12\0")
+    with pytest.raises(SourceNotFoundError, match="'variables' with its weights is missing"):
+        open_raw(tmp_path)
+
+
+def test_a_graph_alone_says_that_the_index_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "model.ckpt-5.meta").touch()
+    name_in_checkpoint(tmp_path, '"model.ckpt-5"')
+    with pytest.raises(SourceNotFoundError, match=r"'model\.ckpt-5\.meta' stands alone"):
+        open_raw(tmp_path)

@@ -244,3 +244,13 @@ def test_an_entry_without_a_checksum_is_no_excuse(tmp_path: Path) -> None:
     bundle.entries["x"].crc32c = b""
     with open_raw(bundle.write(tmp_path / "m")) as raw, pytest.raises(ChecksumError):
         raw.tensors[0].array()
+
+
+def test_a_data_file_that_is_a_link_to_nowhere_is_called_that(tiny: Path) -> None:
+    path = tiny / "model.ckpt.data-00000-of-00001"
+    path.unlink()
+    path.symlink_to("../blobs/gone")
+    with open_raw(tiny) as raw:
+        (fault,) = raw.faults
+    assert isinstance(fault, SourceNotFoundError)
+    assert str(fault) == f"{path}: a link that leads nowhere"
