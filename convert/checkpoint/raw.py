@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from ..errors import FormatError
 from ..io.strict_json import parse_config
+from ..quoting import quote_some
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from typing import Protocol, Self
 
@@ -57,6 +59,27 @@ class FileInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Skipped:
+    """Something in the container that is not read as a tensor, and why.
+
+    It is nothing to refuse a file for, unless its name is that of a weight. ``is_folder`` says that
+    what would be in it is not known either.
+    """
+
+    name: str
+    reason: str
+    is_folder: bool = False
+
+
+def describe_skipped(skipped: Sequence[Skipped]) -> tuple[str, ...]:
+    """Return a note for each reason, with the names."""
+    reasons: dict[str, list[str]] = {}
+    for each in skipped:
+        reasons.setdefault(each.reason, []).append(each.name)
+    return tuple(f"skipped {quote_some(names)}: {why}" for why, names in reasons.items())
+
+
+@dataclass(frozen=True, slots=True)
 class RawCheckpoint:
     """A checkpoint as its container spells it.
 
@@ -66,7 +89,8 @@ class RawCheckpoint:
     closed with the checkpoint. ``folder`` is where files beside the weights lie, a tokenizer for
     example; None where the container is one file that holds all there is.
     ``engine`` is what reads it: "native" or another program and its version; ``notes`` are what
-    should be known of how it is read.
+    should be known of how it is read. ``skipped`` is what the container holds beside tensors; the
+    notes say so.
     """
 
     format: str
@@ -79,6 +103,7 @@ class RawCheckpoint:
     folder: Path | None = None
     engine: str = "native"
     notes: tuple[str, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
 
     def close(self) -> None:
         """Close the files; tensors cannot be read any more."""

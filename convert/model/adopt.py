@@ -21,20 +21,16 @@ from .layout import READ_TRANSPOSED, is_linear, lay_out, refuse_missing_biases
 from .names import MAX_LAYERS, match
 from .schema import load_family
 from .scopes import describe_choice, describe_scope
+from .skipped import find_skipped_weights
 from .stated import TIED, read_stated
+from .unknown import find_name_problems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Final
 
     from ..checkpoint.raw import RawCheckpoint
     from .family import Family
     from .names import Match
-
-_SUGGESTIONS: Final = 3
-"""How many unknown names get a "did you mean": each costs a comparison with every known one."""
-_MOST_CANDIDATES: Final = 5000
-"""Names with which an unknown one is compared: ten times those of the largest GPT-2."""
 
 
 def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None) -> Checkpoint:
@@ -54,6 +50,12 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
     found = match(raw, family, drop, scope)
     if scope is None and len(found.scopes) > 1:
         raise SchemaError(raw.where, (describe_choice(found.scopes),))
+    _refuse_other_architectures(raw, found, family)
+    refused = find_skipped_weights(raw.skipped, found, family, drop)
+    if not raw.tensors:
+        refused += [Problem(f"{quote(each.name)}: {each.reason}") for each in raw.skipped[:1]]
+    if refused:
+        raise UnsupportedError(f"{raw.where}: {refused[0]}")
     if not found.hits:
         as_is = Advice("convert takes it under its own names with {}", "as_is", True)
         raise SchemaError(raw.where, (Problem(_no_name_known(raw, family), as_is),))
@@ -62,7 +64,7 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
             f"{raw.where}: more than {MAX_LAYERS} layers, where the largest GPT-2 has 48"
         )
     for pattern in drop:
-        _refuse_idle(pattern, found, raw.where)
+        _refuse_idle(pattern, found, raw)
     stated = read_stated(raw, family)
     if stated and stated.behaviour.get(TIED) is False:
         found = found.untie()
@@ -76,7 +78,7 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
     linear = is_linear(found, sizes)
     if linear:
         refuse_missing_biases(found, raw.where)
-    problems += _find_name_problems(found, family)
+    problems += find_name_problems(found, family, sizes)
     if sizes["n_layer"] != found.n_layer:
         problems.append(
             Problem(
@@ -87,8 +89,10 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
     problems += _find_tensor_problems(found, family, sizes, stated_by=stated_by)
     if problems:
         alone = complete_sizes(_sizes_from_shapes(found, family), family)
-        sound = not _find_name_problems(found, family) and not _find_tensor_problems(
-            found, family, alone, stated_by=THE_SHAPES
+        sound = (
+            not found.repeated
+            and not found.unknown
+            and not _find_tensor_problems(found, family, alone, stated_by=THE_SHAPES)
         )
         raise SchemaError(raw.where, tuple(problems), contradictory=sound)
     return Checkpoint(
@@ -164,13 +168,14 @@ def check_buffers(checkpoint: Checkpoint) -> None:
         raise SchemaError(checkpoint.raw.where, tuple(problems))
 
 
-def _refuse_idle(pattern: str, found: Match, where: str) -> None:
+def _refuse_idle(pattern: str, found: Match, raw: RawCheckpoint) -> None:
     """Refuse a pattern that leaves nothing out.
 
     Raises:
         UsageError: it matches no tensor, or only such as the model has.
     """
-    if any(matches(tensor.name, pattern) for tensor, _ in found.dropped):
+    names = [tensor.name for tensor, _ in found.dropped] + [each.name for each in raw.skipped]
+    if any(matches(name, pattern) for name in names):
         return
     for slot, tensor in found.tensors.values():
         if slot.row.tied_to is None or not matches(tensor.name, pattern):
@@ -178,11 +183,11 @@ def _refuse_idle(pattern: str, found: Match, where: str) -> None:
         if tensor.name == pattern:
             return
         raise UsageError(
-            f"{where}: the pattern {quote(pattern)} matches {quote(tensor.name)}, which decides "
-            "what the model says where it is not tied; only its full name leaves it out"
+            f"{raw.where}: the pattern {quote(pattern)} matches {quote(tensor.name)}, which "
+            "decides what the model says where it is not tied; only its full name leaves it out"
         )
     raise UsageError(
-        f"{where}: the pattern {quote(pattern)} matches no tensor that can be left out"
+        f"{raw.where}: the pattern {quote(pattern)} matches no tensor that can be left out"
     )
 
 
@@ -212,9 +217,21 @@ def _refuse_other_models(raw: RawCheckpoint, family: Family) -> None:
                 raise UnsupportedError(f"{raw.where}: {quote(tensor.name)} belongs to {reason}")
 
 
+def _refuse_other_architectures(raw: RawCheckpoint, found: Match, family: Family) -> None:
+    """Refuse a model that shares names with GPT-2, by what else it has."""
+    for piece, what in family.architectures.items():
+        tensor = next((each for each in found.unknown if piece in f".{each.name}"), None)
+        if tensor is not None:
+            raise UnsupportedError(
+                f"{raw.where}: not a GPT-2: {quote(tensor.name)} belongs to {what}, which is not "
+                "handled"
+            )
+
+
 def _no_name_known(raw: RawCheckpoint, family: Family) -> str:
     if not raw.tensors:
         return "not a GPT-2 checkpoint: it has no tensors"
+    more = "".join(f"; {quote(each.name)}: {each.reason}" for each in raw.skipped[:1])
     weights = [tensor for tensor in raw.tensors if tensor.dtype.is_floating]
     names = [tensor.name for tensor in weights or raw.tensors]
     known = [
@@ -225,42 +242,8 @@ def _no_name_known(raw: RawCheckpoint, family: Family) -> str:
     example = f"{(known or [family.rows[0].spellings['tf']])[0]!r} is a name that is"
     return (
         f"not a GPT-2 checkpoint: none of its {len(raw.tensors)} tensors is in {family.file} "
-        f"({example}; they are {quote_some(names)})"
+        f"({example}; they are {quote_some(names)}){more}"
     )
-
-
-def _find_name_problems(found: Match, family: Family) -> list[Problem]:
-    if not found.repeated and not found.unknown:
-        return []
-    import difflib
-
-    scope = describe_scope(found.scope)
-    known = [slot.spell(found.spelling) for slot in family.slots(found.n_layer, found.spelling)]
-    taken = {slot.spell(found.spelling) for slot, _ in found.tensors.values()}
-    ending = found.ending
-    # A name that something else has is not what was meant.
-    free = [name for name in known if name not in taken]
-    problems = [Problem(f"{quote(tensor.name)} stands twice") for tensor in found.repeated]
-    for count, tensor in enumerate(found.unknown):
-        text = f"{quote(tensor.name)} {list(tensor.shape)} is in no row of {family.file}"
-        advice: Advice | None = None
-        if not tensor.name.startswith(found.scope):
-            text += f", and outside the scope {scope}"
-            advice = Advice("{} leaves it out", "scope", scope)
-        elif count < _SUGGESTIONS and len(tensor.name) < 200 and len(free) < _MOST_CANDIDATES:
-            name = tensor.name.removeprefix(found.scope).removesuffix(ending)
-            close = difflib.get_close_matches(name, free, 1)
-            owner, _, slot = name.rpartition("/")
-            if close:
-                text += f"; did you mean {quote(found.scope + close[0] + ending)}?"
-            elif owner in taken:
-                advice = Advice(
-                    "if it is an optimizer's, {} leaves it out", "drop", f"*/{slot}{ending}"
-                )
-            else:
-                advice = Advice("{} leaves it out", "drop")
-        problems.append(Problem(text, advice))
-    return problems
 
 
 def _find_tensor_problems(

@@ -118,7 +118,9 @@ class Family:
     ``assumed``, the sizes that transformers takes where none is stated; ``fields``, what it takes
     for any other field; ``known``, all the fields that it has written; ``loading``, those by which
     it computes with other code; ``storage``, which a conversion changes with the weights.
-    ``ending`` is what may stand behind any name of a file, in whatever spelling.
+    ``ending`` is what may stand behind any name of a file, in whatever spelling. ``other_models``
+    are told by a piece of any name, ``architectures`` by one of an unknown name, with a dot in
+    front of it; ``heads`` are those of other tasks, by a part of a name.
     """
 
     name: str
@@ -139,6 +141,8 @@ class Family:
     rows: tuple[Row, ...]
     drops: tuple[Drop, ...]
     other_models: Mapping[str, str]
+    architectures: Mapping[str, str]
+    heads: Mapping[str, str]
 
     @property
     def file(self) -> str:

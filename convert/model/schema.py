@@ -37,7 +37,7 @@ def parse_family(text: str, where: str) -> Family:
     data = tomllib.loads(text)
     tables = {"sizes", "defaults", "configs", "aliases", "behaviour", "constants", "storage"}
     tables |= {"assumed", "fields", "null_fields", "other_fields", "loading"}
-    tables |= {"spellings", "tensors", "drops", "other_models"}
+    tables |= {"spellings", "tensors", "drops", "other_models", "architectures", "heads"}
     _expect_keys(data, {"family", "ending", *tables}, where)
     sizes = data["sizes"]
     _expect_keys(sizes, {"required", "optional"}, f"{where}: sizes")
@@ -52,6 +52,9 @@ def parse_family(text: str, where: str) -> Family:
             raise ValueError(f"{where}: aliases.{alias}: {size!r} is no size")
     for entry in data["other_models"]:
         _expect_keys(entry, {"piece", "reason"}, f"{where}: other_models")
+    for table, key in (("architectures", "piece"), ("heads", "part")):
+        for entry in data[table]:
+            _expect_keys(entry, {key, "what"}, f"{where}: {table}")
     spellings = {
         name: _parse_spelling(name, entry, data["spellings"], f"{where}: spellings.{name}")
         for name, entry in data["spellings"].items()
@@ -91,6 +94,8 @@ def parse_family(text: str, where: str) -> Family:
         rows=_parse_rows(data["tensors"], columns, data["spellings"], words, where),
         drops=tuple(_parse_drop(drop, lists, where) for drop in data["drops"]),
         other_models={entry["piece"]: entry["reason"] for entry in data["other_models"]},
+        architectures={entry["piece"]: entry["what"] for entry in data["architectures"]},
+        heads={entry["part"]: entry["what"] for entry in data["heads"]},
     )
 
 

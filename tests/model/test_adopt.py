@@ -97,8 +97,8 @@ REFUSALS: dict[str, tuple[dict[str, Array] | list[tuple[str, Array]], str]] = {
         ),
     ),
     "an unknown tensor": (
-        {**bundles.gpt2_arrays(), "score/w": np.zeros((2, 3), np.float32)},
-        "'score/w' [2, 3] is in no row of gpt2.toml; drop=... leaves it out",
+        {**bundles.gpt2_arrays(), "conv/w": np.zeros((2, 3), np.float32)},
+        "'conv/w' [2, 3] is in no row of gpt2.toml; drop=... leaves it out",
     ),
     "an unknown tensor that is called much like one that is there": (
         {**bundles.gpt2_arrays(), "model/ln_f/bb": np.zeros(3, np.float32)},

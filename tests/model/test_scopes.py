@@ -133,12 +133,12 @@ def test_layers_of_two_scopes_do_not_mix(one: str, other: str) -> None:
 def test_missing_tensors_are_named_with_their_scope() -> None:
     arrays = scoped("policy/")
     del arrays["policy/model/h1/ln_2/b"]
-    arrays["policy/model/h1/ln_2/bb"] = ONE
+    arrays["policy/model/h1/ln_2/bb"] = np.ones(32, np.float32)
     with pytest.raises(SchemaError) as caught:
         adopt(raws.raw(arrays))
     assert caught.value.problems == (
         (
-            "'policy/model/h1/ln_2/bb' [3] is in no row of gpt2.toml; "
+            "'policy/model/h1/ln_2/bb' [32] is in no row of gpt2.toml; "
             "did you mean 'policy/model/h1/ln_2/b'?"
         ),
         "'policy/model/h1/ln_2/b' is missing; its shape would be [n_embd] = [32]",

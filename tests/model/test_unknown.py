@@ -1,0 +1,119 @@
+"""Advice on unknown tensors: what was misspelt is named, and nothing else is ever renamed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from support import bundles, raws
+
+from gpt2_convert.errors import SchemaError, UnsupportedError
+from gpt2_convert.model.adopt import adopt
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    Array = np.ndarray[Any, Any]
+
+
+def floats(*shape: int) -> Array:
+    return np.zeros(shape, np.float32)
+
+
+def moved(old: str, new: str, array: Array | None = None) -> dict[str, Array]:
+    """The model with one tensor under another name, or with another tensor in its place."""
+    arrays = raws.huggingface()
+    was = arrays.pop(old)
+    return {**arrays, new: was if array is None else array}
+
+
+def problem_of(arrays: dict[str, Array], name: str) -> str:
+    with pytest.raises(SchemaError) as caught:
+        adopt(raws.raw(arrays, bundles.TINY))
+    return next(each for each in caught.value.problems if each.startswith(f"'{name}'"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("h.1.attn.c_attn.weight", "h.1.attn.c_atn.weight"),
+        ("h.1.attn.c_attn.weight", "h.1.attn.c_attn.weights"),
+        ("h.1.ln_2.bias", "H.1.ln_2.bias"),
+        ("wpe.weight", "wpe.wieght"),
+        ("h.1.mlp.c_proj.bias", "h.01.mlp.c_proj.bias"),
+    ],
+)
+def test_a_misspelt_name_gets_the_right_one(old: str, new: str) -> None:
+    assert problem_of(moved(old, new), new).endswith(f"did you mean {old!r}?")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "shape"),
+    [
+        # Nearly the name of a tensor that is missing, and not its shape or its number.
+        ("h.1.attn.c_attn.weight", "h.1.attn.c_atn.weight", (32, 64)),
+        ("h.1.ln_1.weight", "h.1.ln_3.weight", (32,)),
+        ("h.1.ln_1.weight", "h.2.ln_11.weight", (32,)),
+        ("wte.weight", "wse.weight", (3, 32)),
+        ("wpe.weight", "wpe_of_the_encoder.weight", (16, 32)),
+    ],
+)
+def test_what_may_be_another_tensor_is_not_renamed(
+    old: str, new: str, shape: tuple[int, ...]
+) -> None:
+    problem = problem_of(moved(old, new, floats(*shape)), new)
+    assert "did you mean" not in problem
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("score.weight", "the head of a classifier"),
+        ("classifier.bias", "the head of a classifier"),
+        ("multiple_choice_head.summary.weight", "a head for multiple choice"),
+        ("qa_outputs.weight", "a head for question answering"),
+        ("v_head.summary.weight", "the value head of a trainer"),
+    ],
+)
+def test_the_head_of_another_task_is_named_and_may_be_dropped(name: str, what: str) -> None:
+    arrays = {**raws.huggingface(), name: floats(61, 32)}
+    problem = problem_of(arrays, name)
+    assert f"it belongs to {what}, and not to the language model" in problem
+    assert problem.endswith(f"drop={name!r} leaves it out")
+    checkpoint = adopt(raws.raw(arrays, bundles.TINY), drop=[name])
+    assert [each.source_name for each in checkpoint.dropped] == [name]
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "what"),
+    [
+        ("h.0.attn.kv_attn.weight", (32, 16), "multi-query attention"),
+        ("transformer.h.0.attn.q_attn.weight", (32, 32), "multi-query attention"),
+        ("h.0.crossattention.q_attn.weight", (32, 32), "cross attention"),
+        ("h.0.ln_cross_attn.weight", (32,), "cross attention"),
+        ("h.0.attn.attention.q_proj.weight", (32, 32), "a GPT-Neo"),
+        ("transformer.h.0.attn.q_proj.weight", (32, 32), "a GPT-J"),
+        ("h.0.attn.qkv_proj.weight", (96, 32), "a CodeGen"),
+        ("model.layers.0.mlp.gate_proj.weight", (64, 32), "a LLaMA"),
+        ("gpt_neox.layers.0.attention.dense.weight", (32, 32), "a GPT-NeoX"),
+        ("bert.encoder.layer.0.output.dense.weight", (32, 32), "a BERT"),
+        ("bert/encoder/layer_0/output/dense/kernel", (32, 32), "a BERT"),
+        ("decoder.block.0.layer.0.SelfAttention.q.weight", (32, 32), "a T5"),
+        ("model.decoder.embed_positions.weight", (32, 32), "an OPT or BART"),
+        ("variables/0/.ATTRIBUTES/VARIABLE_VALUE", (32,), "a SavedModel of Keras"),
+    ],
+)
+@pytest.mark.parametrize("beside", [True, False], ids=["beside a GPT-2's", "alone"])
+def test_other_architectures_are_called_by_their_names(
+    name: str, shape: tuple[int, ...], what: str, beside: bool
+) -> None:
+    arrays = {**(raws.huggingface() if beside else {}), name: floats(*shape)}
+    with pytest.raises(UnsupportedError) as caught:
+        adopt(raws.raw(arrays, bundles.TINY if beside else None))
+    assert str(caught.value).startswith(f"memory: not a GPT-2: {name!r} belongs to {what}")
+
+
+def test_no_name_of_a_gpt2_is_that_of_another_architecture() -> None:
+    for arrays in (raws.huggingface(), raws.canonical(), bundles.gpt2_arrays()):
+        assert adopt(raws.raw(arrays, bundles.TINY))
