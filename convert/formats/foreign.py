@@ -110,14 +110,14 @@ def explain_file(file: SourceFile) -> Gpt2ConvertError | None:
             return error(f"{file.path}: {what}")
     if _is_torch_tar(file, head):
         return UnsupportedError(f"{file.path}: {TORCH_TAR}")
-    if what := describe_bytes(file.read(0, min(file.size, HEAD), "the magic")):
-        return UnsupportedError(f"{file.path}: {what}")
+    if kind := describe_bytes(file.read(0, min(file.size, HEAD), "the magic")):
+        return UnsupportedError(f"{file.path}: {kind}")
     if _is_pickle(head):
         return UnsupportedError(f"{file.path}: {PICKLE}")
     if _is_msgpack(head):
         return UnsupportedError(f"{file.path}: {MSGPACK}")
-    if what := describe_name(file.path.name):
-        return UnsupportedError(f"{file.path}: {what}")
+    if kind := describe_name(file.path.name):
+        return UnsupportedError(f"{file.path}: {kind}")
     return None
 
 

@@ -12,20 +12,22 @@ This runs in the process that the library may bring down (:mod:`.listing`).
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import TYPE_CHECKING
 
+from ...checkpoint.raw import Skipped
 from ...errors import FormatError, UnsupportedError
 from ...quoting import clip
-from ...tensors.dtype import DType, numpy_dtype
+from ...tensors.dtype import numpy_dtype
 from ..limits import check_expansion, check_rank
-from .filters import DEFLATE, FLETCHER32, MAX_RATIO, SHUFFLE
+from .element_types import describe_type, find_dtype
+from .filters import FLETCHER32, MAX_RATIO, SHUFFLE, is_read, is_undone_here
 from .layout import NOWHERE, Chunked, Compact, Contiguous, Dataset, columns, split_axis
 
 if TYPE_CHECKING:
     from array import array
     from typing import Any, Final
 
+    from ...tensors.dtype import DType
     from .layout import Storage
 
 MAX_BAND: Final = 16 << 20
@@ -39,6 +41,10 @@ MAX_COMPACT: Final = 16 << 20
 _REMEDY: Final = "h5repack -l CONTI makes the file contiguous"
 
 
+class _NotReadError(Exception):
+    """A dataset is none of those that are read; the text is the reason."""
+
+
 class Describer:
     """Describes the datasets of one file, in which chunks and compact elements are counted."""
 
@@ -48,25 +54,41 @@ class Describer:
         self._base = base
         self._chunks = self._compact = self._inflated = self._deflated = 0
 
-    def describe(self, dataset: Any, name: str, place: str) -> Dataset:  # noqa: ANN401
+    def describe(self, dataset: Any, name: str, place: str) -> Dataset | Skipped:  # noqa: ANN401
         """Return what the library says of ``dataset``; ``place`` names it in errors.
+
+        It is skipped if it is external, virtual, of another filter or another type of elements, or
+        has no shape.
 
         Raises:
             FormatError: it cannot be true, for a file of this size.
-            UnsupportedError: external, virtual, of another filter or another type of elements; or
-                there are more chunks or compact elements than may be.
+            UnsupportedError: there are more chunks or compact elements than may be.
         """
+        try:
+            return self._describe(dataset, name, place)
+        except _NotReadError as error:
+            return Skipped(name, str(error))
+
+    def _describe(self, dataset: Any, name: str, place: str) -> Dataset:  # noqa: ANN401
         from h5py import h5s
 
-        dtype = _dtype(dataset.get_type(), place)
+        stored = dataset.get_type()
+        known = find_dtype(stored)
+        if known is None:
+            raise _NotReadError(f"elements of {describe_type(stored)}; NumPy's numbers are read")
+        dtype, swap = known
         space = dataset.get_space()
         if space.get_simple_extent_type() == h5s.NULL:
-            raise UnsupportedError(f"{place}: an empty dataspace, which has no shape")
+            raise _NotReadError("an empty dataspace, which has no shape")
         shape = tuple(int(dim) for dim in space.get_simple_extent_dims())
         check_rank(len(shape), place)
         nbytes = math.prod(shape) * numpy_dtype(dtype).itemsize
         storage = self._find(dataset, shape, dtype, nbytes, place)
-        return Dataset(name, shape, dtype, nbytes, storage)
+        # The library turns what it reads itself.
+        swap = swap and not isinstance(storage, Compact)
+        if isinstance(storage, Chunked) and not is_undone_here(storage.filters):
+            swap = False
+        return Dataset(name, shape, dtype, nbytes, storage, swap)
 
     def finish(self, where: str) -> None:
         """Refuse the file, which is ``where``, if all that is deflated in it cannot be weights.
@@ -90,13 +112,11 @@ class Describer:
         plist = dataset.get_create_plist()
         kind = plist.get_layout()
         if plist.get_external_count():
-            raise UnsupportedError(
-                f"{place}: its elements lie in another file, which is not opened"
-            )
+            raise _NotReadError("its elements lie in another file, which is not opened")
         if kind == h5d.CHUNKED:
             return self._find_chunks(dataset, plist, shape, dtype, place)
         if kind not in (h5d.CONTIGUOUS, h5d.COMPACT):
-            raise UnsupportedError(f"{place}: a virtual dataset, put together from others")
+            raise _NotReadError("a virtual dataset, put together from others")
         if not nbytes:
             return Compact(b"")
         stored = dataset.get_storage_size()
@@ -144,6 +164,7 @@ class Describer:
         place: str,
     ) -> Chunked:
         filters, width = _filters(plist, place)
+        packed = not {SHUFFLE, FLETCHER32}.issuperset(filters)
         box = tuple(int(dim) for dim in plist.get_chunk())
         if not box or len(box) != len(shape) or 0 in box:
             raise FormatError(f"{place}: chunks {list(box)} for the shape {clip(str(list(shape)))}")
@@ -151,7 +172,7 @@ class Describer:
         counts = [-(-dim // size) for dim, size in zip(shape, box, strict=True)]
         count = math.prod(counts)
         padded = count * math.prod(box) * itemsize
-        if padded > self._size * (MAX_RATIO if DEFLATE in filters else 1):
+        if padded > self._size * (MAX_RATIO if packed else 1):
             raise FormatError(
                 f"{place}: {count:,} chunks of {list(box)} take {padded:,} bytes, more "
                 f"than a file of {self._size:,} can hold; it is incomplete"
@@ -170,7 +191,7 @@ class Describer:
                 f"{cut}, and more than {MAX_ALL_CHUNKS:,} of all datasets together; {_REMEDY}"
             )
         offsets, sizes, masks = _look_up(dataset, counts, box, self._base, place)
-        if DEFLATE in filters:
+        if packed:
             self._inflated += math.prod(shape) * itemsize
             self._deflated += sum(sizes)
         return Chunked(box, filters, width, band, offsets, sizes, masks)
@@ -183,52 +204,14 @@ def _elements_at_once(counts: list[int], box: tuple[int, ...]) -> int:
     return box[axis] * math.prod(count * size for count, size in after)
 
 
-@cache
-def _known_types() -> tuple[tuple[DType, Any], ...]:
-    """Return the types of elements that are read, and the library's of them.
-
-    HDF5 has no bool and no complex numbers; NumPy's are known by h5py's enumeration of FALSE and
-    TRUE and by its compound of r and i.
-    """
-    from h5py import h5t
-
-    return tuple(
-        (dtype, h5t.py_create(numpy_dtype(dtype), logical=True))
-        for dtype in DType
-        if dtype.in_numpy
-    )
-
-
-def _dtype(stored: Any, place: str) -> DType:  # noqa: ANN401
-    from h5py import h5t
-
-    for dtype, known in _known_types():
-        if stored.equal(known):
-            return dtype
-    kinds = {
-        h5t.INTEGER: "integer", h5t.FLOAT: "float", h5t.STRING: "string", h5t.TIME: "time",
-        h5t.BITFIELD: "bitfield", h5t.OPAQUE: "opaque", h5t.COMPOUND: "compound",
-        h5t.REFERENCE: "reference", h5t.ENUM: "enum", h5t.VLEN: "variable-length",
-        h5t.ARRAY: "array",
-    }  # fmt: skip
-    kind = stored.get_class()
-    numeric = kind in (h5t.INTEGER, h5t.FLOAT)
-    order = "big-endian " if numeric and stored.get_order() == h5t.ORDER_BE else ""
-    raise UnsupportedError(
-        f"{place}: elements of {stored.get_size()} bytes and type "
-        f"{order}{kinds.get(kind, 'unknown')}; little-endian NumPy numbers are read"
-    )
-
-
 def _filters(plist: Any, place: str) -> tuple[tuple[int, ...], int]:  # noqa: ANN401
     """Return the numbers of the filters and what shuffle takes for the size of an element."""
     settings = [plist.get_filter(number) for number in range(plist.get_nfilters())]
     filters = tuple(int(number) for number, *_ in settings)
-    known = {DEFLATE, SHUFFLE, FLETCHER32}
-    if not known.issuperset(filters):
-        foreign = next(number for number in filters if number not in known)
-        raise UnsupportedError(
-            f"{place}: filter {foreign}; gzip, shuffle and fletcher32 are read: "
+    foreign = next((number for number in filters if not is_read(number)), None)
+    if foreign is not None:
+        raise _NotReadError(
+            f"filter {foreign}; gzip, lzf, scale-offset, shuffle and fletcher32 are read: "
             "h5repack -f GZIP=1 makes such a file"
         )
     if len(set(filters)) < len(filters):

@@ -1,5 +1,8 @@
 """The filters of chunks, undone: deflate, shuffle and Fletcher-32.
 
+Those that the library and h5py have besides (lzf, scale-offset, n-bit, szip) are left to them, in a
+child process (:mod:`.reader`).
+
 The library trusts what it finds in a chunk: it inflates without limit, and takes as many bytes as a
 chunk should have from whatever came out. Here each step has a size that it must give.
 
@@ -20,12 +23,33 @@ if TYPE_CHECKING:
 DEFLATE: Final = 1
 SHUFFLE: Final = 2
 FLETCHER32: Final = 3
+_UNDONE_HERE: Final = frozenset({DEFLATE, SHUFFLE, FLETCHER32})
+_BY_LIBRARY: Final = frozenset({4, 5, 6, 32000})
+"""szip, n-bit, scale-offset, and lzf, which h5py brings; others are plugins, and never loaded."""
 MAX_RATIO: Final = 1032
 """What deflate can gain at most: 258 bytes from two bits."""
 _SUM_BYTES: Final = 4
 """What Fletcher-32 adds to a chunk."""
 _BLOCK: Final = 1 << 15
 """Words that are summed at once; the sums of more would not fit into 64 bits for ever."""
+
+
+def is_read(number: int) -> bool:
+    """Whether a filter can be undone, here or by the library, which may lack szip."""
+    if number in _UNDONE_HERE:
+        return True
+    if number not in _BY_LIBRARY:
+        return False
+    from h5py import h5z
+
+    return bool(
+        h5z.filter_avail(number) and h5z.get_filter_info(number) & h5z.FILTER_CONFIG_DECODE_ENABLED
+    )
+
+
+def is_undone_here(filters: tuple[int, ...]) -> bool:
+    """Whether no filter is left to the library."""
+    return _UNDONE_HERE.issuperset(filters)
 
 
 def check_size(found: int, nominal: int, filters: tuple[int, ...], place: str) -> None:

@@ -11,6 +11,7 @@ from array import array
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from ...checkpoint.raw import Skipped
 from ...tensors.dtype import DType
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class Dataset:
     """Name, shape and dtype of a dataset, and where its elements are.
 
     ``name`` is the path without the leading slash; what is not UTF-8 in it is escaped as Python
-    does with file names.
+    does with file names. The bytes of a number are to ``swap`` where they are stored in big-endian
+    order.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Dataset:
     dtype: DType
     nbytes: int
     storage: Storage
+    swap: bool = False
 
 
 _COLUMNS: Final = ("Q", "Q", "I")
@@ -98,6 +101,7 @@ def encode(dataset: Dataset) -> bytes:
         "shape": dataset.shape,
         "dtype": dataset.dtype,
         "nbytes": dataset.nbytes,
+        "swap": dataset.swap,
     }
     match dataset.storage:
         case Contiguous(offset):
@@ -116,20 +120,31 @@ def encode_again(name: str, number: int) -> bytes:
     return _join({"name": name, "again": number})
 
 
+def encode_skipped(skipped: Skipped) -> bytes:
+    """Return what is not read as a message; it has no number."""
+    fields = {"name": skipped.name, "reason": skipped.reason, "folder": skipped.is_folder}
+    return _join(fields)
+
+
 def encode_attributes(attributes: dict[str, str | None]) -> bytes:
     """Return the root's attributes as a message, the last one."""
     return _join({"attributes": attributes})
 
 
-def decode(messages: Iterable[bytes]) -> tuple[list[Dataset], dict[str, str | None]]:
-    """Return the datasets and the attributes that the messages are of."""
+def decode(
+    messages: Iterable[bytes],
+) -> tuple[list[Dataset], list[Skipped], dict[str, str | None]]:
+    """Return the datasets, what is not read, and the attributes that the messages are of."""
     datasets: list[Dataset] = []
+    skipped: list[Skipped] = []
     attributes: dict[str, str | None] = {}
     for message in messages:
         line, _, data = message.partition(b"\n")
         fields: dict[str, Any] = json.loads(line)
         if "attributes" in fields:
             attributes = fields["attributes"]
+        elif "reason" in fields:
+            skipped.append(Skipped(fields["name"], fields["reason"], fields["folder"]))
         elif "again" in fields:
             datasets.append(replace(datasets[fields["again"]], name=fields["name"]))
         else:
@@ -140,9 +155,10 @@ def decode(messages: Iterable[bytes]) -> tuple[list[Dataset], dict[str, str | No
                     DType(fields["dtype"]),
                     fields["nbytes"],
                     _decode_storage(fields, data),
+                    fields["swap"],
                 )
             )
-    return datasets, attributes
+    return datasets, skipped, attributes
 
 
 def _decode_storage(fields: dict[str, Any], data: bytes) -> Storage:

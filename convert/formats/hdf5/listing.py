@@ -7,10 +7,11 @@ which the file may bring down: :mod:`.confined`. What is found comes from there 
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ...checkpoint.raw import Skipped
 from ...errors import FormatError, Gpt2ConvertError, UnsupportedError
 from ...quoting import quote
 from ..limits import Listing
@@ -18,7 +19,7 @@ from ..provenance import FIELDS, MAX_ATTRIBUTE
 from .confined import confine
 from .datasets import Describer
 from .file import HDF5File, translate_errors
-from .layout import decode, encode, encode_again, encode_attributes
+from .layout import decode, encode, encode_again, encode_attributes, encode_skipped
 from .library import load_h5py, take_settings
 from .paths import MAX_DEPTH, MAX_OBJECTS
 
@@ -34,10 +35,13 @@ if TYPE_CHECKING:
     a hard one leads to."""
 
 
-def list_file(source: SourceFile, base: int) -> tuple[list[Dataset], dict[str, bytes | None]]:
+def list_file(
+    source: SourceFile, base: int
+) -> tuple[list[Dataset], list[Skipped], dict[str, bytes | None]]:
     """Return the datasets of a file whose signature is at ``base``, and the root's attributes.
 
-    The datasets come depth first, in the order of the links. Of the attributes only those of FIELDS
+    In between is what is not read: links that are not hard, and what is no dataset of numbers. The
+    datasets come depth first, in the order of the links. Of the attributes only those of FIELDS
     count; one that is no text, or too long, is None.
 
     Raises:
@@ -49,11 +53,15 @@ def list_file(source: SourceFile, base: int) -> tuple[list[Dataset], dict[str, b
     load_h5py()
     work = partial(_list, source, base)
     with closing(confine(work, str(source.path), (source.fd,))) as messages:
-        datasets, attributes = decode(messages)
-    return datasets, {
-        name: None if text is None else text.encode("utf-8", "surrogateescape")
-        for name, text in attributes.items()
-    }
+        datasets, skipped, attributes = decode(messages)
+    return (
+        datasets,
+        skipped,
+        {
+            name: None if text is None else text.encode("utf-8", "surrogateescape")
+            for name, text in attributes.items()
+        },
+    )
 
 
 def _list(source: SourceFile, base: int) -> Iterator[bytes]:
@@ -70,13 +78,15 @@ class _Walk:
 
     Each link counts in ``listing``, and with all of its path: that repeats the names of the groups
     above it, so the file need not be as long. ``groups`` are the addresses of those that were
-    entered, and ``datasets`` the numbers of those that were told, by their addresses.
+    entered, ``datasets`` the numbers of those that were told, and ``skipped`` what is not read, by
+    their addresses.
     """
 
     file: HDF5File
     listing: Listing
     groups: set[int] = field(default_factory=set)
     datasets: dict[int, int] = field(default_factory=dict)
+    skipped: dict[int, Skipped] = field(default_factory=dict)
 
     def messages(self) -> Iterator[bytes]:
         """Yield a message for each dataset and an empty one for each group, depth first."""
@@ -93,12 +103,17 @@ class _Walk:
             parent, name, path, kind, address = pending.pop()
             place = self.file.place(path)
             text = path.decode("utf-8", "surrogateescape")
-            _refuse_unless_hard(kind, place)
+            if kind != h5l.TYPE_HARD:
+                yield encode_skipped(Skipped(text, _describe_link(kind), is_folder=True))
+                continue
+            if address in self.skipped:
+                yield encode_skipped(replace(self.skipped[address], name=text))
+                continue
             if address in self.datasets:
                 yield encode_again(text, self.datasets[address])
                 told += 1
                 continue
-            if len(self.groups) + len(self.datasets) >= MAX_OBJECTS:
+            if len(self.groups) + len(self.datasets) + len(self.skipped) >= MAX_OBJECTS:
                 raise UnsupportedError(
                     f"{self.file.source.path}: more than {MAX_OBJECTS:,} groups and datasets, "
                     "where the largest GPT-2 has some hundreds"
@@ -106,15 +121,21 @@ class _Walk:
             with translate_errors(place):
                 node = h5o.open(parent, name)
                 if isinstance(node, h5d.DatasetID):
-                    message = encode(describer.describe(node, text, place))
-                    self.datasets[address] = told
-                    told += 1
+                    described = describer.describe(node, text, place)
+                    if isinstance(described, Skipped):
+                        self.skipped[address] = described
+                        message = encode_skipped(described)
+                    else:
+                        message = encode(described)
+                        self.datasets[address] = told
+                        told += 1
                 elif isinstance(node, h5g.GroupID):
                     self._enter(address, place, path)
                     pending += reversed(self._links(node, place, path))
                     message = b""
                 else:
-                    raise UnsupportedError(f"{place}: neither a group nor a dataset")
+                    self.skipped[address] = Skipped(text, "neither a group nor a dataset")
+                    message = encode_skipped(self.skipped[address])
             yield message
         describer.finish(str(self.file.source.path))
 
@@ -159,15 +180,13 @@ class _Walk:
         return links
 
 
-def _refuse_unless_hard(kind: int, place: str) -> None:
+def _describe_link(kind: int) -> str:
     from h5py import h5l
 
-    if kind != h5l.TYPE_HARD:
-        text = {h5l.TYPE_SOFT: "a soft", h5l.TYPE_EXTERNAL: "an external"}.get(kind)
-        raise UnsupportedError(
-            f"{place}: {text or 'a user-defined'} link; only hard links are followed, "
-            "others may lead anywhere"
-        )
+    text = {h5l.TYPE_SOFT: "a soft", h5l.TYPE_EXTERNAL: "an external"}.get(kind)
+    return (
+        f"{text or 'a user-defined'} link; only hard links are followed, others may lead anywhere"
+    )
 
 
 def _read_attributes(file: HDF5File) -> dict[str, str | None]:

@@ -9,28 +9,32 @@ The official library, through h5py, says what is in a file and where, in a child
 (:mod:`.listing`), since some files bring it down. The elements are then read with pread, as those
 of other containers are, from a descriptor that was checked to be a regular file. Contiguous,
 compact and chunked datasets are read, shuffled, deflated or with Fletcher-32 checksums:
-:mod:`.datasets`, :mod:`.chunks`, :mod:`.filters`. Refused: soft and external links, groups that are
-linked twice (which may be a cycle), external and virtual datasets, all other filters, and elements
-that are not little-endian numbers.
+:mod:`.datasets`, :mod:`.chunks`, :mod:`.filters`. What other filters of the library's own have made
+(lzf, scale-offset), it undoes itself, in a child process again. Refused are groups that are linked
+twice (which may be a cycle). Skipped, and refused where they are weights: soft and external links,
+external and virtual datasets, all other filters, and elements that are no numbers.
 
 Format: The HDF Group, HDF5 File Format Specification 3.0.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ...checkpoint.raw import FileInfo, RawCheckpoint
+from ...checkpoint.raw import FileInfo, RawCheckpoint, Skipped, describe_skipped
 from ...errors import FormatError
 from ...io.source import SourceFile
 from ...quoting import quote
+from ...tensors.byte_order import swap_bytes
 from ...tensors.tensor import LazyTensor, rechunk
 from ..foreign import explain_file
 from ..provenance import read_attributes
 from .chunks import read_chunks
-from .cross_check import read_through_library
+from .cross_check import read_confined, read_through_library
 from .file import HDF5File
+from .filters import is_undone_here
 from .layout import Chunked, Compact, Contiguous
 from .listing import list_file
 from .signature import NAME, find_signature
@@ -56,8 +60,8 @@ def open_hdf5(path: Path, step: int | None = None) -> RawCheckpoint:
         UnsupportedError: it uses what the module's docstring says is refused.
     """
     source = SourceFile(path)
-    _, datasets, stated = _list(source)
-    return _build(source, source, datasets, stated, partial(read_chunks, source))
+    base, listed = _list(source)
+    return _build(source, source, listed, partial(_read_chunks, source, base))
 
 
 def open_written(path: Path, step: int | None = None) -> RawCheckpoint:
@@ -70,13 +74,22 @@ def open_written(path: Path, step: int | None = None) -> RawCheckpoint:
         UnreadableError: it cannot be read.
     """
     source = SourceFile(path)
-    base, datasets, stated = _list(source)
+    base, listed = _list(source)
     file = HDF5File(source, base)
-    return _build(source, file, datasets, stated, partial(read_through_library, file))
+    return _build(source, file, listed, partial(read_through_library, file))
 
 
-def _list(source: SourceFile) -> tuple[int, list[Dataset], RawConfig | None]:
-    """Return where in ``source`` HDF5 begins, what is in it and what it states of the model.
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What is in a file, what of it is not read, and what it states of the model."""
+
+    datasets: list[Dataset]
+    skipped: tuple[Skipped, ...]
+    stated: RawConfig | None
+
+
+def _list(source: SourceFile) -> tuple[int, _Listed]:
+    """Return where in ``source`` HDF5 begins, and what is in it.
 
     It is closed if that fails.
     """
@@ -86,18 +99,18 @@ def _list(source: SourceFile) -> tuple[int, list[Dataset], RawConfig | None]:
             raise explain_file(source) or FormatError(
                 f"{source.path}: nowhere in it is the signature of HDF5"
             )
-        datasets, attributes = list_file(source, base)
+        datasets, skipped, attributes = list_file(source, base)
     except BaseException:
         source.close()
         raise
-    return base, datasets, read_attributes(attributes, str(source.path))
+    stated = read_attributes(attributes, str(source.path))
+    return base, _Listed(datasets, tuple(skipped), stated)
 
 
 def _build(
     source: SourceFile,
     file: OpenFile,
-    datasets: list[Dataset],
-    stated: RawConfig | None,
+    listed: _Listed,
     read_chunked: ReadChunks,
 ) -> RawCheckpoint:
     """Return the checkpoint of these datasets; ``file`` is closed with it."""
@@ -113,16 +126,32 @@ def _build(
                 read=partial(_read, source, dataset, read_chunked),
                 source_name=dataset.name,
             )
-            for dataset in datasets
+            for dataset in listed.datasets
         ),
         files=(FileInfo(str(source.path), source.size),),
         open_files=(file,),
-        configs=(stated,) if stated else (),
+        configs=(listed.stated,) if listed.stated else (),
+        notes=describe_skipped(listed.skipped),
+        skipped=listed.skipped,
     )
 
 
+def _read_chunks(
+    source: SourceFile, base: int, dataset: Dataset, chunks: Chunked, place: str
+) -> Iterator[bytes]:
+    """Yield the elements of a chunked dataset; the library undoes what is not undone here."""
+    if is_undone_here(chunks.filters):
+        return read_chunks(source, dataset, chunks, place)
+    return read_confined(source, base, dataset, chunks, place)
+
+
 def _read(source: SourceFile, dataset: Dataset, read_chunked: ReadChunks) -> Iterator[bytes]:
-    """Yield the elements of a dataset in pieces of CHUNK bytes."""
+    """Yield the elements of a dataset in pieces of CHUNK bytes, as little-endian numbers."""
+    elements = _read_stored(source, dataset, read_chunked)
+    return swap_bytes(elements, dataset.dtype) if dataset.swap else elements
+
+
+def _read_stored(source: SourceFile, dataset: Dataset, read_chunked: ReadChunks) -> Iterator[bytes]:
     path = dataset.name.encode("utf-8", "surrogateescape")
     what = quote(path.decode("utf-8", "backslashreplace"))
     match dataset.storage:

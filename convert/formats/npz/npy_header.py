@@ -2,7 +2,8 @@ r"""The header of a .npy file, such as each member of a NumPy archive is.
 
 The format (numpy/lib/_format_impl.py): ``\x93NUMPY``, major and minor version, the header's length
 (2 bytes in version 1, 4 in 2 and 3), the header, which is a Python literal with ``descr``,
-``fortran_order`` and ``shape``, then the elements.
+``fortran_order`` and ``shape``, then the elements. The header is Latin-1, and UTF-8 in version 3,
+which NumPy writes where the fields of a structure need it.
 
 NumPy hands the header to Python's own parser, which is slow for tens of thousands of them. What
 NumPy writes is one of a few dtypes and a tuple of numbers in a fixed text, and is read as that; it
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 _MAX_HEADER: Final = 10_000
 """Bytes of a header: NumPy's own limit for data that is not trusted."""
-_LENGTH_BYTES: Final = {(1, 0): 2, (2, 0): 4}
+_LENGTH_BYTES: Final = {(1, 0): 2, (2, 0): 4, (3, 0): 4}
 """Bytes of the header's length, by version."""
 _PIECE: Final = 512
 """Bytes of a member that are read at a time for its header, of 128 as a rule."""
@@ -49,7 +50,7 @@ _UNPARSEABLE: Final = (
 
 
 _PLAIN: Final = re.compile(
-    rb"\{'descr': ?'([<|][a-z][0-9]{1,2})', ?'fortran_order': ?(False|True), ?"
+    rb"\{'descr': ?'([<>|][a-z][0-9]{1,2})', ?'fortran_order': ?(False|True), ?"
     rb"'shape': ?\(((?:(?:0|[1-9][0-9]{0,18}), ?)*)(0|[1-9][0-9]{0,18})?\),? ?\} *\n?"
 )
 """A header as NumPy writes it, and others that copy it. The number in the last group is the only
@@ -137,7 +138,7 @@ class Headers:
         magic = stream.read(np.lib.format.MAGIC_LEN)
         version = np.lib.format.read_magic(io.BytesIO(magic))
         if version not in _LENGTH_BYTES:
-            raise UnsupportedError(f"{place}: .npy version {version}, not 1.0 or 2.0")
+            raise UnsupportedError(f"{place}: .npy version {version}, not 1.0, 2.0 or 3.0")
         size = stream.read(_LENGTH_BYTES[version])
         length = int.from_bytes(size, "little")
         if length > _MAX_HEADER:
@@ -186,8 +187,12 @@ class Headers:
         parse = {
             (1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0,
+            # NumPy has no public name for it. Read as Latin-1, names of fields are other names.
+            (3, 0): np.lib.format.read_array_header_2_0,
         }[version]
         try:
+            if version == (3, 0):
+                sized[_LENGTH_BYTES[version] :].decode("utf-8")
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of Python 2's longs, which are read all the same
                 return parse(io.BytesIO(sized), max_header_size=_MAX_HEADER)

@@ -6,7 +6,9 @@ whole config.json where the model was Hugging Face's.
 
 zipfile finds and inflates the members; NumPy parses their headers. The CRC-32 of a member is
 compared here, because zipfile withholds the last bytes of one that does not match. Stored and
-deflated members are read. Refused: pickled objects, Fortran order, big-endian elements.
+deflated members are read, those in Fortran order (:mod:`.fortran`) and of big-endian numbers too.
+What is no array of numbers is skipped: strings, structures, pickled objects, which are never
+loaded, and members of other kinds.
 
 Damage to the elements of a member shows when they are read, and leaves the other members alone.
 Damage to what lists them, which is the zip directory and each header, shows when the archive is
@@ -21,18 +23,22 @@ import zipfile
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ...checkpoint.raw import FileInfo, RawCheckpoint
+from ...checkpoint.raw import FileInfo, RawCheckpoint, Skipped, describe_skipped
 from ...errors import ChecksumError, FormatError, Gpt2ConvertError, UnsupportedError
 from ...io.source import CHUNK, SourceFile
 from ...quoting import clip, quote
+from ...tensors.byte_order import swap_bytes
 from ...tensors.dtype import DType
 from ...tensors.tensor import LazyTensor
 from ..foreign import explain_file
+from ..foreign_kinds import describe_members
 from ..limits import Listing, check_expansion, check_rank
 from ..provenance import read_comment
 from ..pytorch.signature import HEAD, is_zip
+from .beside import check_skipped
 from .crc32 import crc32
 from .directory import BROKEN, MAGICS, find_data, open_archive
+from .fortran import check_shape, is_in_c_order, read_in_c_order
 from .npy_header import Headers, Inflated, Stored
 
 if TYPE_CHECKING:
@@ -43,6 +49,11 @@ if TYPE_CHECKING:
 NAME: Final = "npz"
 _SUFFIX: Final = ".npy"
 _DTYPES: Final = {dtype.value: dtype for dtype in DType}
+_SAVE_AGAIN: Final = (
+    "where you trust it, as loading objects can run any program, save it again: "
+    "numpy.savez('weights.npz', **numpy.load(FILE, allow_pickle=True)[NAME].item()), if it is a "
+    "dict of arrays"
+)
 _ENCRYPTED: Final = 0x01
 _UNHANDLED: Final = 0x60
 """Flags of patched data, and of encryption with certificates."""
@@ -68,7 +79,8 @@ def open_npz(path: Path, step: int | None = None) -> RawCheckpoint:
     Raises:
         SourceNotFoundError, UnreadableError: the file cannot be opened.
         FormatError: the zip file or a member is malformed.
-        UnsupportedError: a member is pickled, in Fortran order, big-endian or encrypted.
+        UnsupportedError: a member is encrypted, or in Fortran order and too long for that; or it
+            is a zip file of something else.
     """
     # Here, since amid a member's header an error of the import would be taken for one of the file.
     import numpy as np  # noqa: F401
@@ -77,9 +89,18 @@ def open_npz(path: Path, step: int | None = None) -> RawCheckpoint:
     archive = open_archive(file)
     listing = Listing(str(path))
     headers = Headers(listing)
-    tensors = tuple(
-        _open_member(archive, member, file, headers, listing) for member in archive.infolist()
-    )
+    members = archive.infolist()
+    if members and not any(member.filename.endswith(_SUFFIX) for member in members):
+        raise _explain(file, [member.filename for member in members])
+    found = [_open_member(archive, member, file, headers, listing) for member in members]
+    skipped = tuple(each for each in found if isinstance(each, Skipped))
+    odd = [m for m, each in zip(members, found, strict=True) if isinstance(each, Skipped)]
+    if odd and len(odd) == len(found):
+        raise UnsupportedError(
+            f"{path}: {quote(odd[0].filename)}: {skipped[0].reason}, and there is no array of "
+            f"numbers in it; {_SAVE_AGAIN}"
+        )
+    check_skipped(archive, odd, file)
     deflated = [each for each in archive.infolist() if each.compress_type == zipfile.ZIP_DEFLATED]
     check_expansion(
         sum(each.file_size for each in deflated),
@@ -90,10 +111,21 @@ def open_npz(path: Path, step: int | None = None) -> RawCheckpoint:
     return RawCheckpoint(
         format=NAME,
         where=str(path),
-        tensors=tensors,
+        tensors=tuple(each for each in found if not isinstance(each, Skipped)),
         files=(FileInfo(str(path), file.size),),
         open_files=(file,),
         configs=(stated,) if stated else (),
+        notes=describe_skipped(skipped),
+        skipped=skipped,
+    )
+
+
+def _explain(file: SourceFile, names: list[str]) -> Gpt2ConvertError:
+    """Return the error of a zip file without an array."""
+    known = explain_file(file) if any(name.endswith("/data.pkl") for name in names) else None
+    return known or FormatError(
+        f"{file.path}: {quote(names[0])}: not a {_SUFFIX} member, nor is any other: "
+        f"{describe_members(names)}"
     )
 
 
@@ -103,12 +135,9 @@ def _open_member(
     file: SourceFile,
     headers: Headers,
     listing: Listing,
-) -> LazyTensor:
+) -> LazyTensor | Skipped:
+    """Open a member, or say why it is not read."""
     place = f"{file.path}: {quote(member.filename)}"
-    if not member.filename.endswith(_SUFFIX):
-        raise explain_file(file) or FormatError(
-            f"{place}: not a {_SUFFIX} member, so this is not a NumPy archive"
-        )
     if member.flag_bits & _ENCRYPTED:
         raise UnsupportedError(f"{place}: encrypted")
     if member.flag_bits & _UNHANDLED:
@@ -119,6 +148,10 @@ def _open_member(
     if not deflated and member.compress_type != zipfile.ZIP_STORED:
         raise UnsupportedError(f"{place}: zip compression {member.compress_type}, not 0 or 8")
     at = find_data(file, member, place)
+    if not member.filename.endswith(_SUFFIX):
+        listing.add(member.filename, 0)
+        kind = "a folder" if member.is_dir() else f"not a {_SUFFIX} member"
+        return Skipped(member.filename, kind)
     stored = Stored(file, at, member.compress_size, place)
     try:
         shape, fortran, dtype, start = headers.read(Inflated(stored) if deflated else stored, place)
@@ -129,13 +162,11 @@ def _open_member(
     name = member.filename.removesuffix(_SUFFIX)
     check_rank(len(shape), place)
     listing.add(name, len(shape))
-    if dtype.hasobject:
-        raise UnsupportedError(f"{place}: pickled Python objects; they are never loaded")
-    if fortran and len(shape) > 1:
-        raise UnsupportedError(f"{place}: Fortran order; save it again as C order")
     known = _DTYPES.get(dtype.name)
-    if known is None or dtype.newbyteorder("<") != dtype:
-        raise UnsupportedError(f"{place}: dtype {quote(dtype.str)} is not a little-endian number")
+    if dtype.hasobject:
+        return Skipped(name, "pickled Python objects; they are never loaded")
+    if known is None:
+        return Skipped(name, f"dtype {quote(dtype.str)} is not a number that is read")
     # NumPy lets negative sizes pass, and True.
     if not all(type(dim) is int and 0 <= dim < 1 << 63 for dim in shape):
         raise FormatError(f"{place}: shape {clip(str(list(shape)))} is not one of whole numbers")
@@ -147,20 +178,36 @@ def _open_member(
             f"{place}: shape {clip(str(list(shape)))} of {dtype} does not fill the "
             f"{member.file_size - len(start):,} bytes that follow the header"
         )
+    swap = dtype.newbyteorder("<") != dtype
+    fortran = fortran and not is_in_c_order(shape)
+    if fortran:
+        check_shape(shape, dtype.itemsize, place)
     expected, crc = member.CRC, crc32(start)
     if deflated:
         del member.CRC  # zipfile compares no checksum where it knows of none
         open_elements = partial(_inflate, archive, member, len(start), nbytes)
     else:
         open_elements = partial(file.chunks, at + len(start), nbytes, place)
+    read = partial(_read_elements, open_elements, crc, expected, place)
+    if fortran:
+        read_at = None if deflated else partial(_read_at, file, at + len(start), place)
+        read = partial(read_in_c_order, read, shape, dtype.itemsize, read_at)
     return LazyTensor(
         name=name,
         shape=shape,
         dtype=known,
         nbytes=nbytes,
-        read=partial(_read_elements, open_elements, crc, expected, place),
+        read=partial(_read_swapped, read, known) if swap else read,
         source_name=name,
     )
+
+
+def _read_at(file: SourceFile, start: int, place: str, offset: int, size: int) -> bytes:
+    return file.read(start + offset, size, place)
+
+
+def _read_swapped(read: Callable[[], Iterator[bytes]], dtype: DType) -> Iterator[bytes]:
+    return swap_bytes(read(), dtype)
 
 
 def _inflate(

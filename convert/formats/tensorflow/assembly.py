@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ...errors import ChecksumError, UnsupportedError
 from ...io.source import CHUNK
 from ...quoting import quote
-from ...tensors.dtype import DType
+from ...tensors.byte_order import swap_bytes
 from ...tensors.tensor import rechunk
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ _SMALL_READ: Final = 512
 _READS_A_PART: Final = 4
 _FREE_READS: Final = 1000
 """Reads that may be as small as they are: of each part, and of all together."""
-_COMPLEX: Final = (DType.COMPLEX64, DType.COMPLEX128)
 
 
 def read_numbers(
@@ -53,7 +52,7 @@ def read_numbers(
     chunks = _read_parts(cursors, variable.shape, itemsize)
     if len(cursors) > 1:
         chunks = rechunk(chunks)
-    return _swapped(chunks, variable.dtype, itemsize) if swap else chunks
+    return swap_bytes(chunks, variable.dtype) if swap else chunks
 
 
 def _check_reads(variable: Variable, itemsize: int) -> None:
@@ -147,12 +146,3 @@ def _walk(
             whole = run.reshape(-1).view(np.uint8)
             for at in range(0, len(whole), CHUNK):
                 yield whole[at : at + CHUNK].tobytes()
-
-
-def _swapped(chunks: Iterator[bytes], dtype: DType, itemsize: int) -> Iterator[bytes]:
-    # CHUNK is a multiple of every size, so no number is torn apart.
-    import numpy as np
-
-    size = itemsize // 2 if dtype in _COMPLEX else itemsize
-    for chunk in chunks:
-        yield np.frombuffer(chunk, f"u{size}").byteswap().tobytes()

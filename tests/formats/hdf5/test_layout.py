@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from array import array
+from dataclasses import replace
 
 import pytest
 
+from gpt2_convert.checkpoint.raw import Skipped
 from gpt2_convert.formats.hdf5.layout import (
     NOWHERE,
     Chunked,
@@ -18,6 +20,7 @@ from gpt2_convert.formats.hdf5.layout import (
     encode,
     encode_again,
     encode_attributes,
+    encode_skipped,
     split_axis,
 )
 from gpt2_convert.tensors.dtype import DType
@@ -39,21 +42,34 @@ STORAGES: list[Storage] = [
 @pytest.mark.parametrize("shape", [(), (0, 3), ((1 << 64) - 1, 2)])
 def test_a_dataset_arrives_as_it_was(storage: Storage, name: str, shape: tuple[int, ...]) -> None:
     dataset = Dataset(name, shape, DType.COMPLEX128, 1 << 70, storage)
-    assert decode([encode(dataset)]) == ([dataset], {})
+    assert decode([encode(dataset)]) == ([dataset], [], {})
+    turned = replace(dataset, swap=True)
+    assert decode([encode(turned)]) == ([turned], [], {})
 
 
 def test_a_second_name_is_one_of_the_same_dataset() -> None:
     first = Dataset("a", (1,), DType.FLOAT32, 4, CHUNKS)
     second = Dataset("b", (1,), DType.FLOAT32, 4, Contiguous(4))
-    found, _ = decode([encode(first), encode(second), encode_again("c", 0), encode_again("d", 2)])
+    found, _, _ = decode(
+        [encode(first), encode(second), encode_again("c", 0), encode_again("d", 2)]
+    )
     assert [each.name for each in found] == ["a", "b", "c", "d"]
     assert [each.storage for each in found] == [CHUNKS, Contiguous(4), CHUNKS, CHUNKS]
     assert found[3].storage is found[0].storage  # one table, however many names it has
 
 
+def test_what_is_skipped_arrives_as_it_was_and_has_no_number() -> None:
+    dataset = Dataset("a", (1,), DType.FLOAT32, 4, Contiguous(4))
+    skipped = [Skipped("b/\udcff", "a soft link", is_folder=True), Skipped("c", "type string")]
+    messages = [*map(encode_skipped, skipped), encode(dataset), encode_again("d", 0)]
+    found, passed, _ = decode(messages)
+    assert [each.name for each in found] == ["a", "d"]
+    assert passed == skipped
+
+
 def test_attributes_arrive_as_they_were() -> None:
     attributes = {"hparams": '{"n_layer": 3}\udcff\n', "config": None}
-    assert decode([encode_attributes(attributes)]) == ([], attributes)
+    assert decode([encode_attributes(attributes)]) == ([], [], attributes)
 
 
 def test_chunks_are_nowhere_until_they_are_found() -> None:

@@ -86,7 +86,8 @@ def test_the_descriptor_stays_where_it_was(tmp_path: Path) -> None:
     path = make(tmp_path / "m.h5", one("a", random((3,))))
     source = SourceFile(path)
     os.lseek(source.fd, 5, os.SEEK_SET)
-    [dataset], attributes = list_file(source, 0)
+    [dataset], skipped, attributes = list_file(source, 0)
     assert (dataset.name, dataset.shape, attributes) == ("a", (3,), {})
+    assert not skipped
     assert os.lseek(source.fd, 0, os.SEEK_CUR) == 5
     source.close()

@@ -20,7 +20,7 @@ from gpt2_convert.formats.npz import reader as npz
 from gpt2_convert.formats.opening import open_raw
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from support.contracts import Array
@@ -40,6 +40,9 @@ class NpzContract(contracts.ChecksumContract):
             "complex64": np.array([1 + 2j, -3j], np.complex64),
             "complex128": np.array([[1 + 2j, np.nan]], np.complex128),
             "one-dimensional, in any order": np.asfortranarray(np.arange(3.0)),
+            "Fortran order": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+            "Fortran order of three axes": np.asfortranarray(np.arange(24).reshape(2, 3, 4)),
+            "Fortran order of complex128": np.asfortranarray(np.array([[1, 2j], [3, 4]])),
         }
 
 
@@ -68,10 +71,35 @@ class TestDeflated(contracts.ReaderContract):
 # Members and the zip file around them.
 
 
-def test_a_member_that_is_no_npy_is_refused_by_name(tmp_path: Path) -> None:
-    members = {"x.npy": header() + FLOATS.tobytes(), "word/document.xml": b"<w/>"}
-    path = archive(tmp_path / "x.npz", members)
+def test_an_archive_without_an_array_is_refused_by_its_first_member(tmp_path: Path) -> None:
+    path = archive(tmp_path / "x.npz", {"word/document.xml": b"<w/>"})
     assert "'word/document.xml': not a .npy member" in refusal(path, FormatError)
+
+
+def test_members_that_are_no_npy_are_skipped_with_a_note(tmp_path: Path) -> None:
+    members = {"x.npy": header() + FLOATS.tobytes(), "meta/": b"", "config.json": b"{}", "a": b"b"}
+    path = archive(tmp_path / "x.npz", members)
+    assert contents(path).keys() == {"x"}
+    with open_raw(path) as raw:
+        assert raw.notes == (
+            "skipped 'meta/': a folder",
+            "skipped 'config.json', 'a': not a .npy member",
+        )
+
+
+@pytest.mark.parametrize("dtype", [">f2", ">f4", ">f8", ">i2", ">i8", ">u4", ">c8", ">c16", ">?"])
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_big_endian_numbers_are_read_as_the_numbers_they_are(
+    dtype: str, save: Callable[..., None], tmp_path: Path
+) -> None:
+    array = np.random.default_rng(0).standard_normal((300, 1000)).astype(dtype)
+    if array.dtype.kind == "f":
+        array[0, :3] = np.nan, -np.inf, -0.0
+    save(tmp_path / "x.npz", x=array)
+    expected = array.astype(array.dtype.newbyteorder("<"))
+    assert contents(tmp_path / "x.npz") == {
+        "x": (expected.dtype.name, (300, 1000), expected.tobytes())
+    }
 
 
 def test_an_empty_archive_has_no_tensors(tmp_path: Path) -> None:
