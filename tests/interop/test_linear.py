@@ -32,7 +32,7 @@ def make_model(*, bias: bool = True) -> Any:  # noqa: ANN401
 
     vocabulary, context, width, heads, layers = bundles.TINY.values()
 
-    class Attention(nn.Module):
+    class Attention(nn.Module):  # type: ignore[misc]  # torch is absent where types are checked
         def __init__(self) -> None:
             super().__init__()
             self.c_attn = nn.Linear(width, 3 * width, bias=bias)
@@ -48,7 +48,7 @@ def make_model(*, bias: bool = True) -> Any:  # noqa: ANN401
             y = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
             return self.c_proj(y.transpose(1, 2).reshape(1, -1, width))
 
-    class MLP(nn.Module):
+    class MLP(nn.Module):  # type: ignore[misc]  # torch is absent where types are checked
         def __init__(self) -> None:
             super().__init__()
             self.c_fc = nn.Linear(width, 4 * width, bias=bias)
@@ -57,7 +57,7 @@ def make_model(*, bias: bool = True) -> Any:  # noqa: ANN401
         def forward(self, x: Any) -> Any:  # noqa: ANN401
             return self.c_proj(functional.gelu(self.c_fc(x), approximate="tanh"))
 
-    class Block(nn.Module):
+    class Block(nn.Module):  # type: ignore[misc]  # torch is absent where types are checked
         def __init__(self) -> None:
             super().__init__()
             self.ln_1 = nn.LayerNorm(width, bias=bias)
@@ -69,7 +69,7 @@ def make_model(*, bias: bool = True) -> Any:  # noqa: ANN401
             x = x + self.attn(self.ln_1(x))
             return x + self.mlp(self.ln_2(x))
 
-    class GPT(nn.Module):
+    class GPT(nn.Module):  # type: ignore[misc]  # torch is absent where types are checked
         def __init__(self) -> None:
             super().__init__()
             self.transformer = nn.ModuleDict(
