@@ -142,7 +142,7 @@ def convert(
             totals=totals,
             mapped=tuple((tensor.source_name, name) for name, tensor in checkpoint.items()),
             dropped=checkpoint.dropped,
-            notes=(*checkpoint.notes, *writer.notes(checkpoint), *notes, *made.left),
+            notes=(*checkpoint.notes, *writer.notes(_as_written(checkpoint)), *notes, *made.left),
             verification=verification,
             digests=None if hashes is None else list_digests(written, checkpoint, hashes),
             engine=checkpoint.raw.engine,

@@ -207,6 +207,10 @@ class Family:
                         mentioned.append(layer)
         return max((layer + 1 for layer in mentioned if layer < len(mentioned)), default=0)
 
+    def stored_shape(self, slot: Slot, shape: tuple[int, ...], spelling: str) -> tuple[int, ...]:
+        """Return the shape that a canonical one has in a file that nobody has squeezed."""
+        return (1, *shape) if self._has_leading_axis(slot, spelling) else shape
+
     def squeeze(self, slot: Slot, stored: tuple[int, ...], spelling: str) -> tuple[int, ...]:
         """Return the shape that a file stores, without the unit axis that its spelling allows."""
         added = len(stored) == len(slot.row.shape) + 1 and stored[0] == 1

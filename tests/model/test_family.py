@@ -122,6 +122,8 @@ def test_only_openai_s_convolutions_have_a_unit_axis(name: str, tf: str, hf: str
     (slot,) = (slot for slot in family.slots(1) if slot.name == name)
     assert family.describe_shape(slot, "tf", {}, None) == tf
     assert family.describe_shape(slot, "hf", {}, None) == hf
+    assert family.stored_shape(slot, (7, 8), "tf") == ((1, 7, 8) if tf != hf else (7, 8))
+    assert family.stored_shape(slot, (7, 8), "hf") == (7, 8)
     if tf != hf:
         assert family.squeeze(slot, (1, 7, 8), "tf") == family.squeeze(slot, (7, 8), "tf") == (7, 8)
         # Of what was squeezed the axis is not expected.

@@ -148,7 +148,8 @@ def test_the_shards_of_a_partitioned_checkpoint_become_one_file(
 
 def test_sizes_and_names_are_stated_in_the_bytes_of_openai_s_files(tmp_path: Path) -> None:
     sizes = bundles.OPENAI["124M"]
-    checkpoint = Checkpoint(raws.raw({}), raws.config(**sizes, n_inner=4 * 768), {}, ())
+    config = raws.config(**sizes, n_inner=4 * 768)
+    checkpoint = Checkpoint(raw=raws.raw({}), config=config, tensors={}, dropped=())
     write(checkpoint, tmp_path, lambda _: None)
     # As they are published, in schemas/published.toml too.
     assert {name: hashlib.sha256(contents(tmp_path)[name]).hexdigest() for name in BUNDLE[:2]} == {
