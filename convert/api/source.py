@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ..errors import UsageError
+from ..errors import Advice, UsageError
 from ..formats.opening import open_raw
 from ..model.adopt import adopt, check_buffers, drop_tied
 from ..model.as_is import take_as_is
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 
 _WHY: Final = {
-    "scope": "every tensor is taken, under its whole name; patterns leave out what is not wanted",
-    "n_head": "nothing is stated of it",
+    "scope": "every tensor is taken, under its whole name",
+    "n_head": "nothing is stated of its sizes",
 }
 
 
@@ -174,7 +174,8 @@ def _refuse_of_models(**keywords: object) -> None:
         if value is not None:
             raise UsageError(
                 f"{name} is for a GPT-2, and a checkpoint that is taken as it is may be of any "
-                f"model: {_WHY[name]}"
+                f"model: {_WHY[name]}",
+                Advice("leave out {}", name),
             )
 
 

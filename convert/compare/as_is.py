@@ -23,11 +23,10 @@ def pair_as_is(source: TensorCollection, target: RawCheckpoint, drop: Sequence[s
     findings: list[Finding] = []
     targets: dict[str, LazyTensor] = {}
     for config in target.configs:
-        if config.damage is not None:
-            try:
-                config.fields()
-            except FormatError as error:
-                findings.append(Finding(Kind.CONFIG, "config", str(error)))
+        try:
+            config.fields()
+        except FormatError as error:
+            findings.append(Finding(Kind.CONFIG, "config", str(error)))
     for stored in split(target, drop)[0]:
         if stored.name in targets:
             findings.append(Finding(Kind.DUPLICATE, clip(stored.name), "it stands twice"))

@@ -192,7 +192,7 @@ def _read(statement: dict[str, object], where: str) -> RawConfig:
 
 def _is_ours(statement: Mapping[str, object]) -> bool:
     """Whether a JSON object is a statement, by the one key that each of them has."""
-    return HPARAMS in statement or statement.get(AS_IS) is True
+    return HPARAMS in statement or AS_IS in statement
 
 
 def _find_config(statement: Mapping[str, object]) -> object:

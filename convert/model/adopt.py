@@ -58,7 +58,8 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
         raise UnsupportedError(f"{raw.where}: {refused[0]}")
     if not found.hits:
         as_is = Advice("convert takes it under its own names with {}", "as_is", True)
-        raise SchemaError(raw.where, (Problem(_no_name_known(raw, family), as_is),))
+        advice = as_is if raw.tensors else None
+        raise SchemaError(raw.where, (Problem(_no_name_known(raw, family), advice),))
     if found.more_layers:
         raise UnsupportedError(
             f"{raw.where}: more than {MAX_LAYERS} layers, where the largest GPT-2 has 48"

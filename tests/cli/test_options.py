@@ -62,7 +62,12 @@ def test_every_option_is_a_keyword_with_the_same_default(command: str) -> None:
 
 @pytest.mark.parametrize("command", [*CONVERSIONS, *OF_A_SOURCE])
 def test_every_command_has_the_options_of_a_source(command: str) -> None:
-    assert {"step", "scope", "drop", "engine", "as_json", "quiet"} <= options(command).keys()
+    expected = {"step", "scope", "drop", "engine", "as_is", "as_json", "quiet"}
+    assert expected <= options(command).keys()
+
+
+def test_nothing_runs_as_it_is() -> None:
+    assert "as_is" not in options("generate")
 
 
 @pytest.mark.parametrize("flag", CHOICES)

@@ -53,6 +53,14 @@ def test_the_native_reader_goes_first(archive: Path) -> None:
             assert [tensor.name for tensor in raw.tensors] == list(raws.canonical())
 
 
+def test_what_is_beside_is_read_unless_nobody_wants_it(archive: Path) -> None:
+    archive.with_name("hparams.json").write_text("{")
+    with open_raw(archive) as raw:
+        assert [config.where for config in raw.configs] == [str(archive.with_name("hparams.json"))]
+    with open_raw(archive, beside=False) as raw:
+        assert raw.configs == ()
+
+
 def test_a_step_needs_a_folder_of_checkpoints(archive: Path) -> None:
     with pytest.raises(gpt2_convert.UsageError, match=r"x\.npz: a step chooses within a folder"):
         open_raw(archive, step=3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from support import bundles, raws
 from support.statements import compact, statement
 
 import gpt2_convert
-from gpt2_convert import Checkpoint
+from gpt2_convert import Checkpoint, TensorCollection
 from gpt2_convert.formats import provenance
 
 if TYPE_CHECKING:
@@ -78,9 +79,34 @@ def test_a_width_of_the_mlp_that_the_others_do_not_imply_is_stated() -> None:
 
 # What is read back.
 
+AS_IS: dict[str, object] = {"as_is": True, "source_format": "memory"}
+TAKEN = TensorCollection(raw=raws.raw({}), tensors={}, dropped=())
+
+
+def sum_of(stated: dict[str, object]) -> str:
+    return hashlib.sha256(compact(stated).encode()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"as_is": False}, {"as_is": 1}, {"source_format": "memorz"}, {"hparams": {}}],
+    ids=str,
+)
+def test_a_changed_statement_of_what_was_taken_as_it_is_is_damaged(
+    changed: dict[str, object],
+) -> None:
+    stated = {**AS_IS, "checksum": sum_of(AS_IS), **changed}
+    for read in READS.values():
+        found = read(stated)
+        assert found is not None
+        with pytest.raises(gpt2_convert.FormatError, match="damaged: "):
+            found.fields()
+
+
 STATEMENTS = {
     "hparams": (PLAIN, statement("memory"), bundles.TINY),
     "config": (WITH_CONFIG, statement("memory", config=DOCUMENT), DOCUMENT),
+    "as it is": (TAKEN, {**AS_IS, "checksum": sum_of(AS_IS)}, AS_IS),
 }
 every_statement = pytest.mark.parametrize(
     ("checkpoint", "stated", "fields"), STATEMENTS.values(), ids=STATEMENTS
@@ -112,7 +138,7 @@ every_reading = pytest.mark.parametrize(("place", "read"), READS.items(), ids=RE
 
 @every_statement
 def test_what_is_stated_comes_back_and_is_complete(
-    checkpoint: Checkpoint, stated: dict[str, Any], fields: dict[str, object]
+    checkpoint: TensorCollection, stated: dict[str, Any], fields: dict[str, object]
 ) -> None:
     assert provenance.state(checkpoint) == stated
     for found, place in (
@@ -122,13 +148,14 @@ def test_what_is_stated_comes_back_and_is_complete(
     ):
         assert found is not None
         assert (found.where, found.fields(), found.complete) == (f"x: {place}", fields, True)
+        assert found.as_is is not isinstance(checkpoint, Checkpoint)
     assert provenance.state_config(checkpoint) == fields
 
 
 @every_reading
 @every_statement
 def test_a_statement_of_before_there_were_checksums_is_read(
-    checkpoint: Checkpoint,
+    checkpoint: TensorCollection,
     stated: dict[str, Any],
     fields: dict[str, object],
     place: str,

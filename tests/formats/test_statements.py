@@ -42,6 +42,9 @@ def test_beside_a_file_that_states_its_own_they_count_only_where_the_folder_was_
     (tmp_path / "config.json").write_bytes(b"{}")
     own = RawConfig("own", b"{}", complete=True)
     assert read_beside(raw(tmp_path, own), folder_named=False).configs == (own,)
+    # One that was converted as it is says nothing of the model.
+    as_is = RawConfig("own", b"{}", complete=True, as_is=True)
+    assert len(read_beside(raw(tmp_path, as_is), folder_named=False).configs) == 2
     first, second = read_beside(raw(tmp_path, own), folder_named=True).configs
     assert first == own
     assert second.where == str(tmp_path / "config.json")

@@ -59,6 +59,14 @@ def test_what_a_complete_statement_leaves_out_is_gpt2_s_own() -> None:
     assert read(state("a", bundles.TINY, complete=True), state("b", CONFIG)) is not None
 
 
+def test_what_was_converted_as_it_is_states_nothing_of_a_model() -> None:
+    as_is = state("a", {"as_is": True}, as_is=True)
+    assert read(as_is) is None
+    assert read(as_is, state("b", bundles.TINY)) == read(state("b", bundles.TINY))
+    with pytest.raises(FormatError, match=r"^a: damaged$"):
+        read(state("a", {"as_is": True}, as_is=True, damage="damaged"))
+
+
 def test_a_damaged_statement_is_an_error_in_its_words() -> None:
     with pytest.raises(FormatError, match=r"^a: damaged: so and so$"):
         read(state("a", bundles.TINY, damage="damaged: so and so"))

@@ -41,6 +41,7 @@ from gpt2_convert.reports.text import (
 )
 from gpt2_convert.reports.verification import Finding, Kind
 from gpt2_convert.tensors.casting import CastLoss
+from gpt2_convert.tensors.dtype import DType
 
 if TYPE_CHECKING:
     from gpt2_convert.errors import Spell
@@ -136,6 +137,32 @@ def test_equal_checkpoints_are_equal_in_every_bit_and_in_their_configuration() -
         "  and the configuration",
         "  note      a note",
     ]
+
+
+def test_what_is_taken_as_it_is_has_no_configuration_to_speak_of() -> None:
+    page = Page()
+    write_verification(page, verification(as_is=True))
+    assert page.lines == [f"equal  {BOTH}", f"  every bit of {SIZES}"]
+    page = Page()
+    report = conversion(config=None, hparams_from=None, verification=verification(loss=CAST))
+    write_conversion(page, report, 2.0)
+    assert page.lines == [
+        "out.npz  from models/124M/model.ckpt (tensorflow)",
+        f"  {SIZES}",
+        "  verified  every bit equals the source, cast to float16",
+        "  cast      no finite number was cast",
+        "  497,800,000 bytes written in 2.0 s, 249 MB/s",
+    ]
+    page = Page()
+    write_check(page, replace(DIGESTS, config={}))
+    assert page.lines == [
+        "equal  models/124M/model.ckpt (tensorflow) and the listing",
+        f"  {DIGESTS.weights_sha256}  weights",
+    ]
+
+
+CAST = CastLoss(dtype=DType.FLOAT16)
+"""Of tensors that are not all of that dtype, since integers are never cast."""
 
 
 @pytest.mark.parametrize(

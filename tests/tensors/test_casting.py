@@ -353,5 +353,6 @@ def test_reading_again_changes_no_loss() -> None:
     list(tensor.chunks())
     once = loss.as_json()
     assert once["overflows"] == 2
+    assert loss.dtype is DType.FLOAT16
     list(tensor.chunks())
     assert loss.as_json() == once

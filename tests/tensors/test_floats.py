@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from support.dtypes import DIRECTIONS, NUMPY, cast_array
 
 from gpt2_convert import DType
-from gpt2_convert.tensors.floats import cast
+from gpt2_convert.tensors.floats import cast, differ
 
 if TYPE_CHECKING:
     from typing import Any
@@ -229,3 +229,15 @@ def test_zeros_and_infinities_keep_their_signs(source: DType, target: DType) -> 
     found = cast_array(special, source, target).astype(np.float64)
     np.testing.assert_array_equal(found, [0.0, 0.0, np.inf, -np.inf])
     np.testing.assert_array_equal(np.signbit(found), [False, True, False, True])
+
+
+@pytest.mark.parametrize("dtype", [dtype for dtype in DType if dtype.itemsize])
+def test_one_bit_makes_one_element_differ_in_any_dtype(dtype: DType) -> None:
+    size = dtype.itemsize or 0
+    first = bytes(range(4 * size))
+    assert not differ(first, first, dtype).any()
+    for bit in range(0, 8 * len(first), 7):
+        second = bytearray(first)
+        second[bit // 8] ^= 1 << bit % 8
+        expected = [bit // 8 // size == element for element in range(4)]
+        assert differ(first, bytes(second), dtype).tolist() == expected
