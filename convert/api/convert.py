@@ -66,8 +66,9 @@ def convert(
     """Convert the checkpoint at ``source`` into the file or folder ``target``.
 
     ``to`` is a key of WRITERS; without it the suffix of ``target`` decides, and a folder becomes a
-    Hugging Face model. ``compress`` is "gzip", for HDF5. ``digest`` adds SHA-256 digests to the
-    report, of the target as it was read back.
+    Hugging Face model. What is taken ``as_is`` goes into single files alone: npz, safetensors and
+    hdf5. ``compress`` is "gzip", for HDF5. ``digest`` adds SHA-256 digests to the report, of the
+    target as it was read back.
     ``force`` allows an existing target to be replaced. ``verify=False`` waives the proof.
     ``weights_only`` leaves the files beside the weights behind, which travel otherwise from folder
     to folder, the tokenizer's for example. The other keywords are those of :func:`.open`

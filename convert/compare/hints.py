@@ -112,7 +112,8 @@ def _find_hint(
     source, target = difference.source, difference.target
     if _is_transposed(source, target):
         return "transposed"
-    other = twins.find(target, source)
+    # One number equals another by chance, as the steps of two trainers do.
+    other = twins.find(target, source) if source.size > 1 else None
     if other:
         back = other in targets and _holds(targets[other], source)
         return f"swapped with {other}" if back else f"it holds the values of {other}"

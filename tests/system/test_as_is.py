@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import json
 import zipfile
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import load_file
 from support import bundles, raws, tf_writers
 from support.documents import assert_valid
+from support.tf_v1 import save_v1
 from support.writers import load_npz
 
 import gpt2_convert
-from gpt2_convert.model.as_is import NOTE
+from gpt2_convert.api.target import choose_format
+from gpt2_convert.formats.writers import WRITERS
+from gpt2_convert.model.as_is import NOTE, take_as_is
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
     from types import ModuleType
     from typing import Any
 
@@ -285,6 +291,71 @@ def test_every_tensor_is_what_tensorflow_reads(target: str, tf: ModuleType, tmp_
     del expected["vocab"]
     assert_same(TARGETS[target](tmp_path / target), expected)
     assert not gpt2_convert.verify(prefix, prefix, as_is=True, drop="vocab").findings
+
+
+NAMES = st.lists(
+    st.lists(st.text(max_size=3) | st.sampled_from(["a", "b", ".", "..", ".npy"]), max_size=4).map(
+        "/".join
+    ),
+    min_size=1,
+    max_size=5,
+    unique=True,
+)
+
+
+@settings(max_examples=80)
+@given(NAMES, st.data())
+@example(["a", "a/b"], None)
+@example(["a", "a.npy"], None)
+@example(["__metadata__", ""], None)
+def test_any_names_are_the_library_s_or_refused_before_a_byte_is_written(
+    names: list[str], data: st.DataObject | None
+) -> None:
+    dtypes = st.sampled_from(["float32", "int8", "bool", "complex64", "uint64", "float16"])
+    shapes = st.sampled_from([(), (0,), (3,), (2, 1, 2)])
+    arrays: dict[str, Array] = {}
+    for number, name in enumerate(names):
+        dtype, shape = ("int16", (2,)) if data is None else (data.draw(dtypes), data.draw(shapes))
+        arrays[name] = np.full(shape, number, dtype)
+    taken = take_as_is(raws.raw(arrays))
+    refused = set()
+    with TemporaryDirectory() as folder:
+        for target, load in TARGETS.items():
+            path = Path(folder) / target
+            path.touch()
+            try:
+                WRITERS[choose_format(path, None, None)].write(
+                    taken,  # type: ignore[arg-type]
+                    path,
+                    lambda nbytes: None,
+                )
+            except gpt2_convert.UnsupportedError:
+                refused.add(target)
+                assert path.stat().st_size == 0
+            else:
+                assert_same(load(path), arrays)
+                with gpt2_convert.open(path, as_is=True) as again:
+                    assert_same({name: each.array() for name, each in again.items()}, arrays)
+    parts = [name.split("/") for name in names]
+    paths = {tuple(each[:end]) for each in parts for end in range(1, len(each))}
+    odd = any("\0" in name for name in names)
+    assert ("out.npz" in refused) == (odd or any(f"{name}.npy" in names for name in names))
+    assert ("out.safetensors" in refused) == ("__metadata__" in names)
+    assert ("out.h5" in refused) == (
+        odd
+        or any({"", ".", ".."} & set(each) for each in parts)
+        or any(tuple(each) in paths for each in parts)
+    )
+
+
+def test_checkpoints_of_before_v2_are_taken_as_tensorflow_reads_them(
+    tf: ModuleType, tmp_path: Path
+) -> None:
+    arrays = {name: array for name, array in bert().items() if array.dtype == np.float32}
+    source = save_v1(tf, tmp_path / "model.ckpt", arrays)
+    report = gpt2_convert.convert(source, tmp_path / "a.npz", as_is=True)
+    assert report.engine.startswith("TensorFlow")
+    assert_same(load_npz(tmp_path / "a.npz"), arrays)
 
 
 def test_tensorflow_is_a_witness_of_it_too(tf: ModuleType, tmp_path: Path) -> None:
