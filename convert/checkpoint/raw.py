@@ -63,12 +63,14 @@ class Skipped:
     """Something in the container that is not read as a tensor, and why.
 
     It is nothing to refuse a file for, unless its name is that of a weight. ``is_folder`` says that
-    what would be in it is not known either.
+    what would be in it is not known either; ``is_member`` that it is stored as tensors are, and so
+    may be one.
     """
 
     name: str
     reason: str
     is_folder: bool = False
+    is_member: bool = True
 
 
 def describe_skipped(skipped: Sequence[Skipped]) -> tuple[str, ...]:

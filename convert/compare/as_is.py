@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import FormatError
-from ..model.as_is import split
+from ..model.as_is import find_unread, split
 from ..quoting import clip
 from ..reports.verification import Finding, Kind
 from .pairs import Pairs, describe_dtype, describe_shape
@@ -34,6 +34,10 @@ def pair_as_is(source: TensorCollection, target: RawCheckpoint, drop: Sequence[s
             text = f"{list(stored.shape)} {stored.dtype} is not in the source"
             findings.append(Finding(Kind.EXTRA, clip(stored.name), text))
         targets.setdefault(stored.name, stored)
+    findings += [
+        Finding(Kind.EXTRA, clip(each.name), clip(each.reason))
+        for each in find_unread(target, drop)
+    ]
     pairs: list[tuple[LazyTensor, LazyTensor]] = []
     for name, tensor in source.items():
         if (found := targets.get(name)) is None:

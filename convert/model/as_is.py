@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Final
 
-    from ..checkpoint.raw import RawCheckpoint
+    from ..checkpoint.raw import RawCheckpoint, Skipped
     from ..tensors.tensor import LazyTensor
 
 OBJECT_GRAPH: Final = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -31,7 +31,7 @@ def take_as_is(raw: RawCheckpoint, drop: Sequence[str] = ()) -> TensorCollection
     """Return the tensors of ``raw`` under their own names; ``drop`` are patterns to leave out.
 
     Raises:
-        UnsupportedError: some are no numbers, such as strings.
+        UnsupportedError: some are no numbers, such as strings, or the reader cannot read them.
         SchemaError: a name stands twice, or nothing is left.
         FormatError: what the file states of itself is damaged.
         UsageError: a pattern of ``drop`` matches nothing.
@@ -39,14 +39,22 @@ def take_as_is(raw: RawCheckpoint, drop: Sequence[str] = ()) -> TensorCollection
     for config in raw.configs:
         config.fields()  # which says nothing of a tensor, and has to be sound all the same
     kept, dropped = split(raw, drop)
+    names = [tensor.name for tensor in raw.tensors] + [each.name for each in raw.skipped]
     for pattern in drop:
-        if not any(matches(tensor.name, pattern) for tensor in raw.tensors):
+        if not any(matches(name, pattern) for name in names):
             raise UsageError(f"{raw.where}: the pattern {quote(pattern)} matches no tensor")
+    unread = find_unread(raw, drop)
+    if unread:
+        more = f" (and {len(unread) - 1:,} more)" if len(unread) > 1 else ""
+        raise UnsupportedError(
+            f"{raw.where}: {quote(unread[0].name)}: {unread[0].reason}{more}",
+            Advice("{} leaves it out", "drop", unread[0].name),
+        )
     _refuse_no_numbers([tensor for tensor in kept if tensor.dtype.itemsize is None], raw.where)
     tensors = {tensor.name: tensor for tensor in kept}
     if len(tensors) < len(kept):
-        names = sorted(tensor.name for tensor in kept)
-        twice = dict.fromkeys(a for a, b in pairwise(names) if a == b)
+        stated = sorted(tensor.name for tensor in kept)
+        twice = dict.fromkeys(a for a, b in pairwise(stated) if a == b)
         raise SchemaError(
             raw.where, tuple(Problem(f"{quote(name)} stands twice") for name in twice)
         )
@@ -74,7 +82,20 @@ def split(raw: RawCheckpoint, drop: Sequence[str] = ()) -> tuple[list[LazyTensor
             dropped.append(Dropped(tensor.name, reason))
         else:
             kept.append(tensor)
+    for each in raw.skipped:
+        pattern = next((other for other in drop if matches(each.name, other)), None)
+        if pattern is not None:
+            dropped.append(Dropped(each.name, f"asked for by the pattern {quote(pattern)}"))
     return kept, dropped
+
+
+def find_unread(raw: RawCheckpoint, drop: Sequence[str] = ()) -> list[Skipped]:
+    """Return what may be a tensor, was not read as one, and is not to be left out."""
+    return [
+        each
+        for each in raw.skipped
+        if each.is_member and not any(matches(each.name, pattern) for pattern in drop)
+    ]
 
 
 def _refuse_no_numbers(tensors: Sequence[LazyTensor], where: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from support import raws
 
 from gpt2_convert import DType, Kind, LazyTensor, VerificationReport
-from gpt2_convert.checkpoint.raw import RawConfig
+from gpt2_convert.checkpoint.raw import RawConfig, Skipped
 from gpt2_convert.compare.as_is import pair_as_is
 from gpt2_convert.compare.checkpoints import compare
 from gpt2_convert.model.as_is import take_as_is
@@ -100,6 +100,14 @@ def test_what_is_no_number_is_extra_unless_it_is_left_out() -> None:
     # The pattern counts for the target whatever it means for the source.
     pairs = pair_as_is(source, target, ("voc*", "b"))
     assert [(each.kind, each.tensor) for each in pairs.findings] == [(Kind.MISSING, "b")]
+
+
+def test_what_was_not_read_of_the_target_is_extra_if_it_may_be_a_tensor() -> None:
+    skipped = (Skipped("a", "a soft link"), Skipped("b.txt", "no member", is_member=False))
+    target = replace(raws.raw(ARRAYS), skipped=skipped)
+    source = take_as_is(raws.raw(ARRAYS))
+    assert found(compare(source, target)) == [(Kind.EXTRA, "a")]
+    assert compare(source, target, drop=("a",)).ok
 
 
 def test_a_damaged_statement_of_the_target_is_a_finding() -> None:

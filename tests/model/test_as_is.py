@@ -17,7 +17,7 @@ from gpt2_convert import (
     UnsupportedError,
     UsageError,
 )
-from gpt2_convert.checkpoint.raw import RawConfig
+from gpt2_convert.checkpoint.raw import RawConfig, Skipped
 from gpt2_convert.model.as_is import NOTE, take_as_is
 
 if TYPE_CHECKING:
@@ -103,6 +103,21 @@ def test_tensorflow_s_object_graph_is_no_variable_and_goes_for_a_stated_reason()
     with pytest.raises(UnsupportedError):
         take_as_is(checkpoint(text(f"x/{name}")))
     assert name in take_as_is(checkpoint(raws.lazy(name, np.ones(1))))
+
+
+def test_what_the_reader_has_skipped_is_refused_unless_it_cannot_be_a_tensor() -> None:
+    link = Skipped("a/link", "a soft link", is_folder=True)
+    text = Skipped("config.json", "not a .npy member", is_member=False)
+    raw = replace(checkpoint(), skipped=(text, link, replace(link, name="b")))
+    with pytest.raises(UnsupportedError) as caught:
+        take_as_is(raw)
+    assert str(caught.value) == (
+        "memory: 'a/link': a soft link (and 1 more); drop='a/link' leaves it out"
+    )
+    taken = take_as_is(raw, ["a/*", "b", "config.json"])
+    assert dict(taken) == dict(take_as_is(checkpoint()))
+    assert [each.source_name for each in taken.dropped] == ["config.json", "a/link", "b"]
+    assert not take_as_is(replace(raw, skipped=(text,))).dropped
 
 
 def test_a_name_that_stands_twice_is_refused_once() -> None:

@@ -151,7 +151,7 @@ def _open_member(
     if not member.filename.endswith(_SUFFIX):
         listing.add(member.filename, 0)
         kind = "a folder" if member.is_dir() else f"not a {_SUFFIX} member"
-        return Skipped(member.filename, kind)
+        return Skipped(member.filename, kind, is_member=False)
     stored = Stored(file, at, member.compress_size, place)
     try:
         shape, fortran, dtype, start = headers.read(Inflated(stored) if deflated else stored, place)
