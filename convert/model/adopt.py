@@ -27,10 +27,13 @@ from .unknown import find_name_problems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Final
 
     from ..checkpoint.raw import RawCheckpoint
     from .family import Family
     from .names import Match
+
+_AS_IS: Final = Advice("convert takes it under its own names with {}", "as_is", True)
 
 
 def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None) -> Checkpoint:
@@ -57,8 +60,7 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
     if refused:
         raise UnsupportedError(f"{raw.where}: {refused[0]}")
     if not found.hits:
-        as_is = Advice("convert takes it under its own names with {}", "as_is", True)
-        advice = as_is if raw.tensors else None
+        advice = _AS_IS if raw.tensors else None
         raise SchemaError(raw.where, (Problem(_no_name_known(raw, family), advice),))
     if found.more_layers:
         raise UnsupportedError(
@@ -225,7 +227,8 @@ def _refuse_other_architectures(raw: RawCheckpoint, found: Match, family: Family
         if tensor is not None:
             raise UnsupportedError(
                 f"{raw.where}: not a GPT-2: {quote(tensor.name)} belongs to {what}, which is not "
-                "handled"
+                "handled",
+                _AS_IS,
             )
 
 

@@ -218,7 +218,7 @@ def test_a_file_states_that_it_is_as_it_was(name: str, tmp_path: Path) -> None:
             stated = json.loads(opened.metadata()["gpt2-convert"])
     assert stated.pop("checksum")
     assert stated == {"as_is": True, "source_format": "tensorflow"}
-    with pytest.raises(gpt2_convert.SchemaError, match="not a GPT-2 checkpoint") as caught:
+    with pytest.raises(gpt2_convert.UnsupportedError, match="belongs to a BERT") as caught:
         gpt2_convert.open(target)
     assert caught.value.advice is not None
     assert (caught.value.advice.option, caught.value.advice.value) == ("as_is", True)
