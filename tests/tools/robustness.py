@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,7 @@ class Outcome:
             yield "> 2 s"
 
 
+TORCH = "torch.load"
 VERDICTS = ("error", "accepted", "crashed", "hung", "> 300 MB", "> 2 s")
 
 
@@ -111,11 +113,21 @@ def load_h5py() -> Callable[[str], object]:
     return read
 
 
+def load_torch() -> Callable[[str], object]:
+    import torch
+
+    def read(path: str) -> None:
+        torch.load(path, map_location="cpu", weights_only=True)
+
+    return read
+
+
 LIBRARIES: dict[str, tuple[Callable[[], Callable[[str], object]], tuple[str, ...]]] = {
     "TensorFlow": (load_tensorflow, ("TensorFlow", "checkpoint file")),
     "numpy.load": (load_numpy, ("npz",)),
     "safetensors.safe_open": (load_safetensors, ("safetensors",)),
     "h5py": (load_h5py, ("HDF5",)),
+    TORCH: (load_torch, ("PyTorch",)),
 }
 """The families that each reads."""
 
@@ -211,7 +223,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths = write_cases(folder)
-        runs = {library: run_library(library, paths) for library in LIBRARIES}
+        runs = {
+            library: run_library(library, paths)
+            for library in LIBRARIES
+            if library != TORCH or find_spec("torch")  # which `make interop` installs
+        }
         runs["gpt2-convert"] = run_ours(paths, folder)
         for reader, outcomes in runs.items():
             for case, outcome in outcomes:
