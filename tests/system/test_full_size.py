@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import filecmp
+import io
 import json
+import math
+import re
 import shutil
 import sys
 import zipfile
@@ -12,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from support import bundles, raws
+from support import bundles, raws, torch_files
 from support.measure import measure
 from support.room import room
 
@@ -134,6 +137,39 @@ def test_1558m_takes_no_more_memory_and_zip64_works(tmp_path: Path) -> None:
                     canonical = canonical.replace("h47.", "blocks[47].")
                     expected = random.standard_normal(shape, np.float32)
                     np.testing.assert_array_equal(arrays[canonical], expected.reshape(shape[-2:]))
+
+
+class Sparse(io.FileIO):
+    """A new file in which zeros take no room."""
+
+    def write(self, data: Any) -> int:  # noqa: ANN401 - whatever has bytes
+        if len(data) > 4096 and data.count(0) == len(data):
+            self.seek(len(data), io.SEEK_CUR)
+            return len(data)
+        return super().write(data)
+
+
+def test_a_pytorch_file_of_1558m_takes_no_more_memory_either(tmp_path: Path) -> None:
+    sizes = bundles.OPENAI["1558M"]
+    zeros, last = np.zeros(1, np.float32), np.arange(1600, dtype=np.float32)
+    state: dict[str, torch_files.View] = {}
+    for name, shape in bundles.gpt2_shapes(sizes).items():
+        canonical = name.removeprefix("model/").replace("/", ".")
+        canonical = re.sub(r"^h(\d+)\.", r"blocks[\1].", canonical)
+        array = last if canonical == "ln_f.b" else np.broadcast_to(zeros, math.prod(shape))
+        state[raws.huggingface_name(canonical)] = torch_files.view(array, shape[-2:])
+    with room(6_230_444_800 + (1 << 28), tmp_path) as folder:
+        with Sparse(folder / "pytorch_model.bin", "w+") as file:
+            torch_files.write_zip(file, torch_files.each_member(state))
+        (folder / "hparams.json").write_text(json.dumps(sizes))
+        target = folder / "out.npz"
+        done = measure([PROGRAM, "convert", folder / "pytorch_model.bin", target], tmp_path)
+        assert done.code == 0, done.stderr
+        assert done.peak <= MEMORY
+        assert target.stat().st_size > 6_230_444_800
+        with np.load(target) as arrays:
+            assert len(arrays.files) == 580
+            np.testing.assert_array_equal(arrays["ln_f.b"], last)
 
 
 def write_zeros(folder: Path, size: str) -> Path:
