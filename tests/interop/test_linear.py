@@ -24,8 +24,11 @@ pytestmark = [
 TOKENS = np.random.default_rng(3).integers(0, bundles.TINY["n_vocab"], 16)
 
 
-def make_model(*, bias: bool = True) -> Any:  # noqa: ANN401
-    """A GPT-2 under the names of nanoGPT's model.py, in its layout, and with its mask buffers."""
+def make_model(*, bias: bool = True, approximate: str = "tanh") -> Any:  # noqa: ANN401
+    """A GPT-2 under the names of nanoGPT's model.py, in its layout, and with its mask buffers.
+
+    ``approximate`` is torch's word for the GELU.
+    """
     import torch
     from torch import nn
     from torch.nn import functional
@@ -55,7 +58,7 @@ def make_model(*, bias: bool = True) -> Any:  # noqa: ANN401
             self.c_proj = nn.Linear(4 * width, width, bias=bias)
 
         def forward(self, x: Any) -> Any:  # noqa: ANN401
-            return self.c_proj(functional.gelu(self.c_fc(x), approximate="tanh"))
+            return self.c_proj(functional.gelu(self.c_fc(x), approximate=approximate))
 
     class Block(nn.Module):  # type: ignore[misc]  # torch is absent where types are checked
         def __init__(self) -> None:
