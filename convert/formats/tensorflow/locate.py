@@ -7,9 +7,9 @@ the text file ``checkpoint``. That file is a text-format proto (checkpoint_state
     all_model_checkpoint_paths: "model.ckpt-1000"
 
 Its strings are quoted with " or ' and escaped as in C. Paths in it are relative to its folder or
-foreign: absolute, a URL, of Windows, or relative to somewhere else. Such a path usually names a
-folder of the machine that trained the model; a bundle of that name beside the ``checkpoint`` file
-is meant then. A relative path that climbs out of the folder is refused.
+foreign: absolute, a URL, or of Windows. Such a path usually names a folder of the machine that
+trained the model; a bundle of that name beside the ``checkpoint`` file is meant then. A relative
+path that climbs out of the folder is refused.
 
 The folder of a SavedModel, ``saved_model.pb``, means the bundle in its ``variables/``.
 
@@ -30,7 +30,7 @@ from ...io.os_errors import os_errors_as
 from ...io.source import SourceFile, read_small
 from ...quoting import quote
 from ..folders import check_lookups, list_names
-from ..foreign import explain_file
+from ..foreign import explain_page
 from .v1 import is_v1, whole_name
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ META: Final = ".meta"
 SAVED_MODEL: Final = ("saved_model.pb", "saved_model.pbtxt")
 VARIABLES: Final = "variables"
 MAX_CHECKPOINT_BYTES: Final = 1 << 20
+_HEAD: Final = 1024
 _CHOOSE: Final = Advice("choose with {} or name one", "step")
 _DRIVE: Final = re.compile(rb"[A-Za-z]:\\[^\\]")
 """The start of a path of Windows that nobody has escaped."""
@@ -168,7 +169,7 @@ def _find_in_folder(path: Path, step: int | None) -> Path:
     folder = _Folder(path, tuple(sorted(names, key=_step_order)))
     if not folder.names:
         if CHECKPOINT in entries and not (path / CHECKPOINT).is_dir():
-            _refuse_foreign(path / CHECKPOINT)
+            _refuse_page(path / CHECKPOINT)
         stray = next(
             (name for name in entries if prefix_of_shard(Path(name)) or name.endswith(META)), None
         )
@@ -209,7 +210,7 @@ def _step_order(name: str) -> tuple[str, int]:
 def _named_by_checkpoint(folder: _Folder) -> str:
     """Return the prefix, as a path within the folder, that the ``checkpoint`` file names."""
     file = folder.path / CHECKPOINT
-    _refuse_foreign(file)
+    _refuse_page(file)
     named = latest_checkpoint(read_small(file, MAX_CHECKPOINT_BYTES), str(file))
     choices = f"there are: {folder.listing()}"
     inside = os.path.normpath(named)
@@ -220,7 +221,8 @@ def _named_by_checkpoint(folder: _Folder) -> str:
         raise UsageError(
             f"{file}: names {quote(named)}, which lies outside its folder; {choices}", _CHOOSE
         )
-    for name in dict.fromkeys((inside, beside)):
+    # A backslash may be part of a name here, too.
+    for name in dict.fromkeys((inside, beside) if "\\" in named else (inside,)):
         prefix = folder.path / name
         if _can_name(name) and (os.path.exists(index_path(prefix)) or is_v1(prefix)):
             return name
@@ -229,19 +231,19 @@ def _named_by_checkpoint(folder: _Folder) -> str:
     )
 
 
-def _refuse_foreign(path: Path) -> None:
+def _refuse_page(path: Path) -> None:
     """Refuse a ``checkpoint`` file that is something else, such as a server's error page.
 
     Raises:
-        FormatError, UnsupportedError: its first bytes say what it is.
+        FormatError: its first bytes say what it is.
     """
     file = SourceFile(path)
     try:
-        error = explain_file(file) if file.size else None
+        page = explain_page(file.read(0, min(file.size, _HEAD), "the file"))
     finally:
         file.close()
-    if error:
-        raise error
+    if page:
+        raise FormatError(f"{path}: {page}")
 
 
 def latest_checkpoint(text: bytes, where: str) -> str:

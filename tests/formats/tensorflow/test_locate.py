@@ -467,7 +467,6 @@ def test_a_named_checkpoint_without_its_index_is_not_found(tmp_path: Path, way: 
         '"gs://bucket/run1/model.ckpt-5"',
         '"hdfs://host:9000/run1/model.ckpt-5"',
         '"s3://bucket/model.ckpt-5"',
-        '"checkpoint/run1/model.ckpt-5"',
         '"./model.ckpt-5"',
     ],
 )
@@ -478,6 +477,13 @@ def test_a_foreign_path_means_the_bundle_of_that_name_beside(tmp_path: Path, tex
     assert mark(tmp_path) == 5
     (tmp_path / "model.ckpt-5.index").unlink()
     with pytest.raises(SourceNotFoundError, match=r"which is not here; there are: model\.ckpt-4"):
+        open_raw(tmp_path)
+
+
+def test_a_relative_path_to_what_is_not_there_means_nothing_else(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "model.ckpt-5", 5)
+    name_in_checkpoint(tmp_path, '"run1/model.ckpt-5"')
+    with pytest.raises(SourceNotFoundError, match="which is not here; there are"):
         open_raw(tmp_path)
 
 

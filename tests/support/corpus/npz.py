@@ -160,6 +160,7 @@ def case(write: Write, says: str, *, legal: bool = False) -> Case:
 
 
 WTE = r"'wte\.npy'"
+NAME = "'wte'"
 BROKEN = f"{WTE}: a broken .npy header"
 
 CASES: dict[str, Case] = {
@@ -252,29 +253,51 @@ CASES: dict[str, Case] = {
     "member that is empty": case(wte(b""), WTE),
     "member that is a pickle": case(wte(pickle.dumps(Trap())), WTE),
     "member that is text": case(wte(b"wte = [[1, 2]]"), WTE),
-    "pickled objects": case(wte(pickled()), f"{WTE}: pickled Python objects"),
+    "pickled objects": case(wte(pickled()), f"{NAME}: pickled Python objects"),
     "pickled objects in a field": case(
-        headed(descr="[('a', '<f4'), ('b', '|O')]", shape="(11,)"), f"{WTE}: pickled"
+        headed(descr="[('a', '<f4'), ('b', '|O')]", shape="(11,)"), f"{NAME}: pickled"
     ),
     "objects that say they are numbers": case(
         wte(pickled().replace(b"'|O'", b"'<f8'").replace(b"(2,), }  ", b"(2,), } ")), WTE
     ),
-    "Fortran order": case(array(np.asfortranarray), f"{WTE}: Fortran order", legal=True),
-    "big-endian elements": case(
-        array(lambda good: good.astype(">f4")), f"{WTE}: dtype '>f4'", legal=True
+    "elements that are strings": case(
+        array(lambda good: good.astype("U")), f"{NAME}: dtype", legal=True
     ),
-    "elements that are strings": case(array(lambda good: good.astype("U")), WTE, legal=True),
     "elements that are dates": case(
-        array(lambda good: good.astype("i8").astype("M8[s]")), f"{WTE}: dtype", legal=True
+        array(lambda good: good.astype("i8").astype("M8[s]")), f"{NAME}: dtype", legal=True
     ),
     "elements that are structures": case(
-        array(lambda good: good.view([("a", "<f4")])), f"{WTE}: dtype", legal=True
+        array(lambda good: good.view([("a", "<f4")])), f"{NAME}: dtype", legal=True
     ),
-    "elements of no size": case(headed(descr="'|V0'", shape=f"({10**18},)"), WTE),
+    "elements of no size": case(headed(descr="'|V0'", shape=f"({10**18},)"), NAME),
     "weights that are whole numbers": case(
         array(lambda good: good.astype("i4")), "'wte' is int32", legal=True
     ),
-    "header of version 3": case(wte(npy(header(), b"\3\0")), f"{WTE}: .npy version", legal=True),
+    "header of version 4": case(wte(npy(header(), b"\4\0")), f"{WTE}: .npy version"),
+    "header of version 3 that is no UTF-8": case(
+        wte(npy(header(descr="[('\xe4', '<f4')]").decode().encode("latin-1"), b"\3\0")), BROKEN
+    ),
+    "Fortran order of a row too long": case(
+        wte(npy(header(order="True", shape=f"(2, {5 << 20})"), data=bytes(40 << 20))),
+        f"{WTE}: Fortran order",
+        legal=True,
+    ),
+    "a layer of objects": case(
+        file_of(
+            lambda: save(
+                {
+                    name: pickled() if name.startswith("blocks") else data
+                    for name, data in members().items()
+                }
+            )
+        ),
+        r"'blocks\[0\]\.[a-z_1]*\.[a-z_.]*': pickled",
+        legal=True,
+    ),
+    "what is skipped and damaged": case(
+        file_of(lambda: save({**members(), "a": b"hello"}).replace(b"hello", b"hallo")),
+        "'a': CRC-32",
+    ),
     "header of version 9": case(wte(npy(header(), b"\x09\0")), WTE),
     "header of four gigabytes": case(
         wte(b"\x93NUMPY\2\0\xff\xff\xff\xff" + bytes(300)), "4,294,967,295 bytes"
