@@ -229,6 +229,34 @@ def test_optimizer_slots_of_an_object_graph_are_dropped(tf: ModuleType, tmp_path
         check_graph(tf, prefix, "model/", arrays, tmp_path / f"{name}.npz")
 
 
+def test_what_a_trainer_keeps_in_an_object_graph_is_dropped(tf: ModuleType, tmp_path: Path) -> None:
+    arrays = graph_arrays()
+    model = build_modules(tf, arrays)
+    state = {
+        f"{number}/{name}": np.float32(1) for number in range(2) for name in ("total", "count")
+    }
+    # As Keras names the metrics of a model that was compiled.
+    model.keras_api = build_modules(tf, {f"metrics/{name}": each for name, each in state.items()})
+    checkpoint = tf.train.Checkpoint(
+        model=model,
+        iterator=iter(tf.data.Dataset.range(3)),
+        metrics=build_modules(tf, state),
+        rng=tf.random.Generator.from_seed(1),
+        step=tf.Variable(7, dtype=tf.int64),
+    )
+    prefix = checkpoint.save(str(tmp_path / "model"))
+    check_graph(tf, prefix, "model/", arrays, tmp_path / "out.npz")
+
+
+def test_the_folder_of_a_saved_model_is_read(tf: ModuleType, tmp_path: Path) -> None:
+    arrays = graph_arrays()
+    tf.saved_model.save(build_modules(tf, arrays), str(tmp_path / "saved"))
+    plain = digest_of(bundles.gpt2_arrays(), tmp_path / "plain")
+    assert gpt2_convert.digest(tmp_path / "saved").weights_sha256 == plain
+    with pytest.raises(gpt2_convert.UnsupportedError, match="the graph of a SavedModel"):
+        gpt2_convert.open(tmp_path / "saved" / "saved_model.pb")
+
+
 @pytest.mark.parametrize("year", TRANSFORMERS)
 def test_transformers_tf_models_are_read(year: str, tf: ModuleType, tmp_path: Path) -> None:
     arrays = keras_arrays(*TRANSFORMERS[year])
