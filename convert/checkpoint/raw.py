@@ -12,7 +12,7 @@ from ..quoting import quote_some
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-    from typing import Protocol, Self
+    from typing import Final, Protocol, Self
 
     from ..errors import Gpt2ConvertError
     from ..tensors.tensor import LazyTensor
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
         def close(self) -> None:
             """Close the file; a second call does nothing."""
+
+
+_MOST_REASONS: Final = 8
+"""Notes of what was skipped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +78,14 @@ class Skipped:
 
 
 def describe_skipped(skipped: Sequence[Skipped]) -> tuple[str, ...]:
-    """Return a note for each reason, with the names."""
+    """Return a note for each of the first reasons, with the names, and one of how many are left."""
     reasons: dict[str, list[str]] = {}
     for each in skipped:
         reasons.setdefault(each.reason, []).append(each.name)
-    return tuple(f"skipped {quote_some(names)}: {why}" for why, names in reasons.items())
+    shown = list(reasons.items())[:_MOST_REASONS]
+    left = len(skipped) - sum(len(names) for _, names in shown)
+    more = (f"skipped {left:,} more, which are no tensors either",) if left else ()
+    return (*(f"skipped {quote_some(names)}: {why}" for why, names in shown), *more)
 
 
 @dataclass(frozen=True, slots=True)

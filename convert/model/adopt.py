@@ -222,11 +222,12 @@ def _refuse_other_models(raw: RawCheckpoint, family: Family) -> None:
 
 def _refuse_other_architectures(raw: RawCheckpoint, found: Match, family: Family) -> None:
     """Refuse a model that shares names with GPT-2, by what else it has."""
+    names = [f".{tensor.name}" for tensor in found.unknown]
     for piece, what in family.architectures.items():
-        tensor = next((each for each in found.unknown if piece in f".{each.name}"), None)
-        if tensor is not None:
+        name = next((each for each in names if piece in each), None)
+        if name is not None:
             raise UnsupportedError(
-                f"{raw.where}: not a GPT-2: {quote(tensor.name)} belongs to {what}, which is not "
+                f"{raw.where}: not a GPT-2: {quote(name[1:])} belongs to {what}, which is not "
                 "handled",
                 _AS_IS,
             )

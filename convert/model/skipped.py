@@ -9,6 +9,7 @@ those of layers with anything in front.
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ..errors import Problem
@@ -68,7 +69,7 @@ def find_skipped_weights(
 
 def _ends(name: str) -> list[str]:
     """Return what is left of a name without one, two, ... of the folders in front."""
-    return [name[match.end() :] for match in _SEPARATOR.finditer(name)][:_DEEPEST]
+    return [name[match.end() :] for match in islice(_SEPARATOR.finditer(name), _DEEPEST)]
 
 
 def _normalize(name: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support import raws
 
-from gpt2_convert.checkpoint.raw import RawConfig
+from gpt2_convert.checkpoint.raw import RawConfig, Skipped, describe_skipped
 from gpt2_convert.errors import FormatError
 
 
@@ -62,3 +62,13 @@ def test_every_file_is_closed_with_the_checkpoint_even_after_an_error() -> None:
 def test_a_checkpoint_keeps_the_order_and_the_repetitions_of_its_container() -> None:
     pairs = [(name, np.zeros(1)) for name in ("b", "a", "b")]
     assert [tensor.name for tensor in raws.raw(pairs).tensors] == ["b", "a", "b"]
+
+
+def test_what_was_skipped_has_a_note_for_each_reason_and_not_too_many() -> None:
+    skipped = [Skipped("a", "a string"), Skipped("b", "a link"), Skipped("c", "a string")]
+    assert describe_skipped(skipped) == ("skipped 'a', 'c': a string", "skipped 'b': a link")
+    many = [Skipped(str(number), f"{number} bytes") for number in range(5000)]
+    notes = describe_skipped(many)
+    assert len(notes) == 9
+    assert notes[-1] == "skipped 4,992 more, which are no tensors either"
+    assert max(map(len, describe_skipped([Skipped("x" * 9999, "a string")] * 999))) < 500

@@ -16,25 +16,32 @@ from .directory import BROKEN
 
 if TYPE_CHECKING:
     import zipfile
-    from collections.abc import Iterable
+    from collections.abc import Sequence
     from typing import Final
 
     from ...io.source import SourceFile
 
 MAX_SKIPPED: Final = 64 << 20
 """Bytes of all of them together: vocabularies and configurations have a few."""
+MAX_MEMBERS: Final = 1_000
+"""Opening one takes as long as listing ten arrays."""
 
 
 def check_skipped(
-    archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo], file: SourceFile
+    archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo], file: SourceFile
 ) -> None:
     """Compare the CRC-32 of each of these members.
 
     Raises:
         ChecksumError: one does not match.
         FormatError: one cannot be inflated, or is shorter than its directory says.
-        UnsupportedError: they are too large together.
+        UnsupportedError: they are too many, or too large together.
     """
+    if len(members) > MAX_MEMBERS:
+        raise UnsupportedError(
+            f"{file.path}: {quote(members[MAX_MEMBERS].filename)}: no array of numbers, and there "
+            f"are more than {MAX_MEMBERS:,} such members; save the arrays again without them"
+        )
     total = 0
     for member in members:
         place = f"{file.path}: {quote(member.filename)}"

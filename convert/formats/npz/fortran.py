@@ -4,11 +4,11 @@ Such an array lies as the C-order array of its axes in reverse would. A band is 
 first axis as fit into BAND bytes; it takes a strip of each column, which is a run of bytes as long
 as the first axis. An array that is one band is read once, from its start to its end. Of others,
 the strips of a stored member are read where they are, so that every byte is read once again, after
-a pass for the checksum. A deflated member has to be inflated anew for each band: one of BAND bytes
-holds all weights of a GPT-2 but the largest ones.
+a pass for the checksum. All of a deflated member has to be inflated anew for each band, and of a
+stored one read if its columns are short: a GPT-2 has few weights that take several bands.
 
 Limits: a step of the first axis of more than BAND bytes is refused, of some million columns, that
-is, or of the first of three and more axes.
+is, or of the first of three and more axes; so is what takes more than MAX_PASSES.
 """
 
 from __future__ import annotations
@@ -31,24 +31,41 @@ BAND: Final = 16 << 20
 """Bytes of the array that are put together at a time."""
 
 
+MAX_PASSES: Final = 64
+"""Times that all of an array may be read: a deflated one of a GiB, and the largest weights of a
+GPT-2 have a third of one."""
+_COLUMN: Final = 2048
+"""Bytes of a column from which on a strip of it is sought rather than read past."""
+
+
 def is_in_c_order(shape: tuple[int, ...]) -> bool:
     """Whether Fortran order is C order, too: where one axis at most has several steps, or none."""
     return 0 in shape or sum(dim > 1 for dim in shape) < 2
 
 
-def check_shape(shape: tuple[int, ...], itemsize: int, place: str) -> None:
-    """Refuse an array that cannot be read within BAND bytes.
+def check_shape(shape: tuple[int, ...], itemsize: int, place: str, *, deflated: bool) -> None:
+    """Refuse an array that cannot be read within BAND bytes, or in MAX_PASSES.
 
     Raises:
-        UnsupportedError: a step of its first axis is longer.
+        UnsupportedError: a step of its first axis is longer, or they are too many.
     """
-    _, *rest = _squeeze(shape)
+    rows, *rest = _squeeze(shape)
     row = math.prod(rest) * itemsize
     if row > BAND:
         raise UnsupportedError(
             f"{place}: Fortran order, and a step of its first axis takes {row:,} bytes, where at "
             f"most {BAND:,} are put in order; save it again in C order"
         )
+    bands = -(-rows // (BAND // row))
+    if bands > MAX_PASSES and (deflated or not _is_sought(rows, itemsize)):
+        raise UnsupportedError(
+            f"{place}: Fortran order, and its {rows * row:,} bytes would be read {bands:,} times, "
+            f"where at most {MAX_PASSES} make sense; save it again in C order"
+        )
+
+
+def _is_sought(rows: int, itemsize: int) -> bool:
+    return rows * itemsize >= _COLUMN
 
 
 def read_in_c_order(
@@ -73,7 +90,7 @@ def read_in_c_order(
     held = b""
     for start in range(0, rows, step):
         stop = min(start + step, rows)
-        if read_at is not None and step < rows:
+        if read_at is not None and step < rows and _is_sought(rows, itemsize):
             if not start:
                 failure = _check(read)
             strips = _read_strips(read_at, start, stop, rows, columns, itemsize)

@@ -181,7 +181,7 @@ def _open_member(
     swap = dtype.newbyteorder("<") != dtype
     fortran = fortran and not is_in_c_order(shape)
     if fortran:
-        check_shape(shape, dtype.itemsize, place)
+        check_shape(shape, dtype.itemsize, place, deflated=deflated)
     expected, crc = member.CRC, crc32(start)
     if deflated:
         del member.CRC  # zipfile compares no checksum where it knows of none

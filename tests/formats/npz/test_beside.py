@@ -53,6 +53,12 @@ def test_what_is_skipped_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "'b': no array of numbers, and more than 119 bytes" in refusal(path, UnsupportedError)
 
 
+def test_what_is_skipped_is_a_few_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = archive(tmp_path / "x.npz", {"a": b"", "b": b"", "x.npy": GOOD, "c": b""})
+    monkeypatch.setattr(beside, "MAX_MEMBERS", 2)
+    assert "'c': no array of numbers, and there are more than 2" in refusal(path, UnsupportedError)
+
+
 ODD: dict[str, Array] = {
     "meta": np.array("GPT-2"),
     "vocabulary": np.array(["a", "b"], object),

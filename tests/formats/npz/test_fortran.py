@@ -120,6 +120,22 @@ def test_a_step_that_is_longer_than_a_band_is_refused(tmp_path: Path) -> None:
     assert "a step of its first axis takes 20,971,520 bytes" in refusal(path, UnsupportedError)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_an_array_that_would_be_read_too_often_is_refused(
+    method: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fortran, "BAND", 2000)
+    long, short = np.zeros((1000, 50)), np.zeros((130, 250))  # of 8,000 and 1,040 bytes a column
+    refused = {"long": "its 400,000 bytes would be read 200 times", "short": "read 130 times"}
+    for name, array in (("long", long), ("short", short)):
+        path = write(tmp_path / f"{name}.npz", array, method)
+        if name == "long" and method == zipfile.ZIP_STORED:
+            with open_raw(path) as raw:
+                np.testing.assert_array_equal(raw.tensors[0].array(), array)
+        else:
+            assert refused[name] in refusal(path, UnsupportedError)
+
+
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_a_model_in_fortran_order_and_big_endian_has_the_digests_of_its_twin(
     save: object, tmp_path: Path
