@@ -23,7 +23,7 @@ from .schema import load_family
 from .scopes import describe_choice, describe_scope
 from .skipped import find_skipped_weights
 from .stated import TIED, read_stated
-from .unknown import find_name_problems
+from .unknown import find_architecture, find_name_problems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .family import Family
     from .names import Match
 
-_AS_IS: Final = Advice("convert takes it under its own names with {}", "as_is", True)
+AS_IS: Final = Advice("convert takes it under its own names with {}", "as_is", True)
 
 
 def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None) -> Checkpoint:
@@ -53,15 +53,15 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
     found = match(raw, family, drop, scope)
     if scope is None and len(found.scopes) > 1:
         raise SchemaError(raw.where, (describe_choice(found.scopes),))
-    _refuse_other_architectures(raw, found, family)
     refused = find_skipped_weights(raw.skipped, found, family, drop)
     if not raw.tensors:
         refused += [Problem(f"{quote(each.name)}: {each.reason}") for each in raw.skipped[:1]]
     if refused:
         raise UnsupportedError(f"{raw.where}: {refused[0]}")
     if not found.hits:
-        advice = _AS_IS if raw.tensors else None
+        advice = AS_IS if raw.tensors else None
         raise SchemaError(raw.where, (Problem(_no_name_known(raw, family), advice),))
+    _refuse_other_architectures(raw, found, family)
     if found.more_layers:
         raise UnsupportedError(
             f"{raw.where}: more than {MAX_LAYERS} layers, where the largest GPT-2 has 48"
@@ -221,22 +221,25 @@ def _refuse_other_models(raw: RawCheckpoint, family: Family) -> None:
 
 
 def _refuse_other_architectures(raw: RawCheckpoint, found: Match, family: Family) -> None:
-    """Refuse a model that shares names with GPT-2, by what else it has."""
-    names = [f".{tensor.name}" for tensor in found.unknown]
-    for piece, what in family.architectures.items():
-        name = next((each for each in names if piece in each), None)
-        if name is not None:
-            raise UnsupportedError(
-                f"{raw.where}: not a GPT-2: {quote(name[1:])} belongs to {what}, which is not "
-                "handled",
-                _AS_IS,
-            )
+    """Refuse a model that shares names with GPT-2 and is no whole one, by what else it has."""
+    slots = family.slots(max(found.n_layer, 1), found.spelling)
+    if all(slot.name in found.tensors or slot.row.tied_to is not None for slot in slots):
+        return  # what is more than that has its own line
+    name, what = find_architecture([tensor.name for tensor in found.unknown], family)
+    if what:
+        raise UnsupportedError(
+            f"{raw.where}: not a GPT-2: {quote(name)} belongs to {what}, which is not handled",
+            AS_IS,
+        )
 
 
 def _no_name_known(raw: RawCheckpoint, family: Family) -> str:
     if not raw.tensors:
         return "not a GPT-2 checkpoint: it has no tensors"
     more = "".join(f"; {quote(each.name)}: {each.reason}" for each in raw.skipped[:1])
+    other, what = find_architecture([tensor.name for tensor in raw.tensors], family)
+    if what:
+        more = f"; {quote(other)} belongs to {what}, which is not handled"
     weights = [tensor for tensor in raw.tensors if tensor.dtype.is_floating]
     names = [tensor.name for tensor in weights or raw.tensors]
     known = [

@@ -46,7 +46,8 @@ def find_skipped_weights(
     layered = [name for name, row in known.items() if row.per_layer]
     problems: list[Problem] = []
     for each in skipped:
-        name = kind.unwrap(each.name) if kind.wrappers else each.name
+        name = each.name.removesuffix(family.ending)
+        name = kind.unwrap(name) if kind.wrappers else name
         inside = each.is_folder and f"{name}/".startswith(found.scope or f"{name}/")
         name = _normalize(name.removeprefix(found.scope).removesuffix(found.ending))
         row = known.get(name)

@@ -16,11 +16,11 @@ from ..quoting import clip, quote
 from .scopes import describe_scope
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Final
 
     from ..tensors.tensor import LazyTensor
-    from .family import Family
+    from .family import Family, Slot
     from .names import Match
 
 _SUGGESTIONS: Final = 3
@@ -46,6 +46,9 @@ def find_name_problems(found: Match, family: Family, sizes: Mapping[str, int]) -
         if not tensor.name.startswith(found.scope):
             text += f", and outside the scope {scope}"
             advice = Advice("{} leaves it out", "scope", scope)
+        elif what := find_architecture([tensor.name], family)[1]:
+            text += f": it belongs to {what}, which is not handled"
+            advice = Advice("{} leaves it out", "drop", clip(tensor.name))
         elif head := find_head(tensor.name, family):
             text += f": it belongs to {head}, and not to the language model"
             advice = Advice("{} leaves it out", "drop", clip(tensor.name))
@@ -79,7 +82,7 @@ def find_misspelt(
         wanted = slot.spell(found.spelling)
         if (
             shape is not None
-            and tensor.shape in (shape, family.stored_shape(slot, shape, found.spelling))
+            and family.squeeze(slot, tensor.shape, found.spelling) in _layouts(slot, shape)
             and _numbers(wanted) == _numbers(name)
         ):
             candidates.append(wanted)
@@ -89,6 +92,24 @@ def find_misspelt(
 
     close = difflib.get_close_matches(name.lower(), candidates, 1, _ALIKE)
     return found.scope + close[0] + found.ending if close else None
+
+
+def _layouts(slot: Slot, shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """Return the shapes that a tensor may have in a file: a matrix may be nn.Linear's."""
+    return (shape, shape[::-1]) if slot.row.conv1d else (shape,)
+
+
+def find_architecture(names: Sequence[str], family: Family) -> tuple[str, str]:
+    """Return the first name that is another architecture's, and what that is; or two empty texts.
+
+    Of several the one whose piece stands first in the schema counts.
+    """
+    looked_at = [f".{name}" for name in names]
+    for piece, what in family.architectures.items():
+        name = next((each for each in looked_at if piece in each), None)
+        if name is not None:
+            return name[1:], what
+    return "", ""
 
 
 def find_head(name: str, family: Family) -> str | None:

@@ -104,14 +104,21 @@ def test_the_head_of_another_task_is_named_and_may_be_dropped(name: str, what: s
         ("variables/0/.ATTRIBUTES/VARIABLE_VALUE", (32,), "a SavedModel of Keras"),
     ],
 )
-@pytest.mark.parametrize("beside", [True, False], ids=["beside a GPT-2's", "alone"])
+@pytest.mark.parametrize("lack", ["wpe.weight", "h.0.attn.c_attn.weight", ""])
 def test_other_architectures_are_called_by_their_names(
-    name: str, shape: tuple[int, ...], what: str, beside: bool
+    name: str, shape: tuple[int, ...], what: str, lack: str
 ) -> None:
-    arrays = {**(raws.huggingface() if beside else {}), name: floats(*shape)}
-    with pytest.raises(UnsupportedError) as caught:
-        adopt(raws.raw(arrays, bundles.TINY if beside else None))
-    assert str(caught.value).startswith(f"memory: not a GPT-2: {name!r} belongs to {what}")
+    arrays = {key: each for key, each in raws.huggingface().items() if lack and key != lack}
+    with pytest.raises((UnsupportedError, SchemaError)) as caught:
+        adopt(raws.raw({**arrays, name: floats(*shape)}))
+    assert str(caught.value).startswith("memory: not a GPT-2")
+    assert f"{name!r} belongs to {what}" in str(caught.value)
+    # What is added to a whole GPT-2 may be left out.
+    arrays = {**raws.huggingface(), name: floats(*shape)}
+    problem = problem_of(arrays, name)
+    assert f"it belongs to {what}" in problem
+    assert "did you mean" not in problem
+    assert adopt(raws.raw(arrays, bundles.TINY), drop=[name])
 
 
 def test_no_name_of_a_gpt2_is_that_of_another_architecture() -> None:

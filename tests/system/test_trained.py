@@ -233,7 +233,9 @@ def test_what_a_trainer_keeps_in_an_object_graph_is_dropped(tf: ModuleType, tmp_
     arrays = graph_arrays()
     model = build_modules(tf, arrays)
     state = {
-        f"{number}/{name}": np.float32(1) for number in range(2) for name in ("total", "count")
+        f"{number}/{name}": np.ones((), np.float32)
+        for number in range(2)
+        for name in ("total", "count")
     }
     # As Keras names the metrics of a model that was compiled.
     model.keras_api = build_modules(tf, {f"metrics/{name}": each for name, each in state.items()})
