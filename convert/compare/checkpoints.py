@@ -18,6 +18,7 @@ from ..model.layout import READ_TRANSPOSED, is_linear, lay_out
 from ..model.names import match
 from ..model.schema import load_family
 from ..model.scopes import describe_choice
+from ..model.skipped import find_skipped_weights
 from ..progress import ignore_progress
 from ..reports.summary import Side, sum_up
 from ..reports.verification import Finding, Kind, VerificationReport
@@ -118,7 +119,15 @@ def _pair_models(source: Checkpoint, target: RawCheckpoint) -> Pairs:
     targets = lay_out(found, target.where, linear=linear)
     structure, pairs = _pair_up(source, targets)
     return Pairs(
-        findings=(*config.findings, *_find_extras(source, found), *structure),
+        findings=(
+            *config.findings,
+            *_find_extras(source, found),
+            *(
+                Finding(Kind.EXTRA, each.name, each.reason)
+                for each in find_skipped_weights(target.skipped, found, load_family())
+            ),
+            *structure,
+        ),
         pairs=tuple(pairs),
         targets=targets,
         not_compared=config.not_compared,

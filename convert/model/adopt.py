@@ -55,9 +55,9 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
         raise SchemaError(raw.where, (describe_choice(found.scopes),))
     refused = find_skipped_weights(raw.skipped, found, family, drop)
     if not raw.tensors:
-        refused += [Problem(f"{quote(each.name)}: {each.reason}") for each in raw.skipped[:1]]
+        refused += raw.skipped
     if refused:
-        raise UnsupportedError(f"{raw.where}: {refused[0]}")
+        raise UnsupportedError(f"{raw.where}: {quote(refused[0].name)}: {refused[0].reason}")
     if not found.hits:
         advice = AS_IS if raw.tensors else None
         raise SchemaError(raw.where, (Problem(_no_name_known(raw, family), advice),))

@@ -12,8 +12,6 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from ..errors import Problem
-from ..quoting import quote
 from .family import LAYER
 
 if TYPE_CHECKING:
@@ -31,9 +29,9 @@ _DEEPEST: Final = 8
 
 
 def find_skipped_weights(
-    skipped: Iterable[Skipped], found: Match, family: Family, drop: Sequence[str]
-) -> list[Problem]:
-    """Return what speaks against each that has the name of a weight, or of a folder of weights.
+    skipped: Iterable[Skipped], found: Match, family: Family, drop: Sequence[str] = ()
+) -> list[Skipped]:
+    """Return those that have the name of a weight, or of a folder of weights.
 
     A name in ``drop`` is left out, if it is that of a tensor that need not be there.
     """
@@ -44,7 +42,7 @@ def find_skipped_weights(
             spelled = each_row.spellings[found.spelling].replace(LAYER, "0")
             known[_normalize(spelled)] = each_row
     layered = [name for name, row in known.items() if row.per_layer]
-    problems: list[Problem] = []
+    weights: list[Skipped] = []
     for each in skipped:
         name = each.name.removesuffix(family.ending)
         name = kind.unwrap(name) if kind.wrappers else name
@@ -64,8 +62,8 @@ def find_skipped_weights(
             )
         )
         if meant:
-            problems.append(Problem(f"{quote(each.name)}: {each.reason}"))
-    return problems
+            weights.append(each)
+    return weights
 
 
 def _ends(name: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from support import bundles, raws
 from support.comparisons import compared, only
 
 import gpt2_convert
+from gpt2_convert.checkpoint.raw import Skipped
 from gpt2_convert.compare.checkpoints import compare
 from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.model.adopt import adopt
@@ -219,3 +221,13 @@ def test_an_extra_tensor_with_a_mask_s_name_is_dropped_only_for_what_it_holds() 
         finding = only(compare(source, raws.raw({**raws.huggingface(), "h.0.attn.bias": other})))
         assert (finding.kind, finding.tensor) == (Kind.EXTRA, "h.0.attn.bias")
         assert finding.message.startswith("'h.0.attn.bias' is no causal mask: ")
+
+
+def test_a_weight_that_the_target_has_as_something_else_is_a_finding() -> None:
+    source = adopt(raws.raw(raws.canonical()))
+    arrays = raws.canonical()
+    del arrays["ln_f.b"]
+    skipped = tuple(Skipped(name, "a soft link") for name in ("ln_f.b", "lm_head.w", "title"))
+    report = compare(source, replace(raws.raw(arrays), skipped=skipped))
+    found = {(finding.kind.value, finding.tensor) for finding in report.findings}
+    assert found == {("missing", "ln_f.b"), ("extra", "ln_f.b"), ("extra", "lm_head.w")}
