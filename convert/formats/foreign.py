@@ -6,15 +6,18 @@ ask too, because a download that went wrong keeps the name it should have had.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from ..errors import FormatError, Gpt2ConvertError, SourceNotFoundError, UnsupportedError
 from ..io.source import SourceFile
+from ..quoting import quote
 from .folders import list_names
 from .foreign_kinds import (
     FOLDERS,
     HEAD,
     MSGPACK,
+    PACKED,
     describe_bytes,
     describe_name,
     describe_packed,
@@ -131,6 +134,17 @@ def explain_packed(file: SourceFile) -> Gpt2ConvertError | None:
     """
     what = describe_packed(file.read(0, min(file.size, HEAD), "the magic"))
     return UnsupportedError(f"{file.path}: {what}") if what else None
+
+
+def explain_missing(path: Path) -> SourceNotFoundError | None:
+    """Return the error of a file that is not there, where something beside it tells why."""
+    if path.is_symlink():
+        return SourceNotFoundError(f"{path}: a link that leads nowhere")
+    for suffix in PACKED:
+        if os.path.isfile(f"{path}{suffix}"):  # the name may be too long for that
+            packed = quote(f"{path.name}{suffix}")
+            return SourceNotFoundError(f"{path}: missing; unpack {packed} first")
+    return None
 
 
 def explain_candidate(path: Path) -> Gpt2ConvertError | None:

@@ -105,6 +105,8 @@ _SUFFIXES: Final = {
     ".tfrecord": "TFRecords, which hold examples and no weights; name the checkpoint",
 }
 """What a name ends with, where the bytes do not tell."""
+PACKED: Final = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip", ".7z", ".rar", ".tar")
+"""What is added to the name of a file that was packed alone."""
 FOLDERS: Final = {
     ".mlpackage": _CORE_ML,
 }

@@ -46,8 +46,8 @@ def _open_shards(path: Path) -> RawCheckpoint:
         shard = path.with_name(name)
         try:
             part = open_part(shard, budget)
-        except SourceNotFoundError as error:
-            faults.append(describe_missing(error, shard, len(named[name])))
+        except SourceNotFoundError:
+            faults.append(describe_missing(shard, len(named[name])))
             files.append(FileInfo(str(shard), None))
         except Gpt2ConvertError as error:
             if budget.exceeded:

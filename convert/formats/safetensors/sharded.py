@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from ...errors import FormatError, Gpt2ConvertError, SourceNotFoundError
 from ...io.source import SourceFile
 from ...io.strict_json import describe, parse_object
-from ..foreign import explain_file
+from ..foreign import explain_file, explain_missing
 from ..limits import Listing, check_shards
 from .header import MAX_HEADER_BYTES, read_header
 
@@ -118,8 +118,8 @@ def open_shards(
             file = SourceFile(shard_path)
             listing.add_shard(file)
             header = read_header(file, listing)
-        except SourceNotFoundError as error:
-            faults.append(describe_missing(error, shard_path, len(named[shard_name])))
+        except SourceNotFoundError:
+            faults.append(describe_missing(shard_path, len(named[shard_name])))
         except Gpt2ConvertError as error:
             if listing.exceeded:
                 raise
@@ -140,12 +140,10 @@ def group_names(weight_map: dict[str, str]) -> dict[str, set[str]]:
     return named
 
 
-def describe_missing(error: SourceNotFoundError, shard: Path, tensors: int) -> SourceNotFoundError:
-    """Return the error of a shard that is not there; a link that leads nowhere says so itself."""
-    if shard.is_symlink():
-        return error
+def describe_missing(shard: Path, tensors: int) -> SourceNotFoundError:
+    """Return the error of a shard that is not there."""
     count = "1 tensor" if tensors == 1 else f"{tensors:,} tensors"
-    return SourceNotFoundError(
+    return explain_missing(shard) or SourceNotFoundError(
         f"{shard}: missing: the index has {count} in it; put it beside the index"
     )
 

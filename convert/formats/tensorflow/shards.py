@@ -14,7 +14,7 @@ from ...errors import (
     UnsupportedError,
 )
 from ...io.source import CHUNK, SourceFile
-from ..foreign import explain_file, explain_packed
+from ..foreign import explain_file, explain_missing, explain_packed
 from ..limits import FREE_EXPANSION, MAX_SHARDS, Listing, check_shards
 from .locate import shard_path
 from .table import mask_crc
@@ -59,12 +59,11 @@ class Shards:
                 file = SourceFile(path)
                 listing.add_shard(file)
                 self.files.append(file)
-            except SourceNotFoundError as error:
+            except SourceNotFoundError:
                 self.files.append(None)
                 self.faults.append(
-                    error
-                    if path.is_symlink()  # which leads nowhere, as it says
-                    else SourceNotFoundError(
+                    explain_missing(path)
+                    or SourceNotFoundError(
                         f"{path}: missing: the index speaks of {num_shards} data "
                         f"file{'s' if num_shards > 1 else ''}; put it beside the index"
                     )

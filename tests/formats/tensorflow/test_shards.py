@@ -254,3 +254,12 @@ def test_a_data_file_that_is_a_link_to_nowhere_is_called_that(tiny: Path) -> Non
         (fault,) = raw.faults
     assert isinstance(fault, SourceNotFoundError)
     assert str(fault) == f"{path}: a link that leads nowhere"
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst", ".7z"])
+def test_a_data_file_that_was_packed_is_to_be_unpacked(suffix: str, tiny: Path) -> None:
+    path = tiny / "model.ckpt.data-00000-of-00001"
+    path.rename(f"{path}{suffix}")
+    with open_raw(tiny) as raw:
+        (fault,) = raw.faults
+    assert str(fault) == f"{path}: missing; unpack '{path.name}{suffix}' first"
