@@ -55,13 +55,16 @@ def find_scopes(names: Iterable[str], family: Family) -> dict[str, Counter[str]]
     """Return, for each spelling that has scopes, those that ``names`` show.
 
     Each is counted as often as it stands in front of the name of a tensor outside of the layers or
-    in the first one; the empty one is there too. Names that are single words show nothing alone:
-    other models have a wte as well.
+    in the first one; the empty one is there too. Names that spellings without scopes have as well,
+    such as wte, show none alone, and neither does what is tied to another tensor.
     """
     first: dict[str, list[str]] = {}
+    common: set[str] = set()
     for spelling, kind in family.spellings.items():
-        if kind.scopes:
-            for slot in family.slots(1, spelling):
+        for slot in family.slots(1, spelling):
+            if not kind.scopes:
+                common.add(slot.spell(spelling))
+            elif slot.row.tied_to is None:
                 first.setdefault(slot.spell(spelling), []).append(spelling)
     ends, longest = tuple(first), max(map(len, first), default=0)
     found: dict[str, Counter[str]] = {}
@@ -74,7 +77,7 @@ def find_scopes(names: Iterable[str], family: Family) -> dict[str, Counter[str]]
                 scope, tail = name[:start], name[start:]
                 for spelling in first.get(tail, ()):
                     found.setdefault(spelling, Counter())[scope] += 1
-                    if "/" in tail:
+                    if tail not in common:
                         shown.add((spelling, scope))
     counts = {
         spelling: Counter({scope: n for scope, n in scopes.items() if (spelling, scope) in shown})

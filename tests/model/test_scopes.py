@@ -171,10 +171,22 @@ def test_of_openai_s_own_scope_and_others_like_it_one_is_chosen() -> None:
         assert {drop.reason for drop in checkpoint.dropped} == {f"outside the scope {scope}/"}
 
 
-def test_a_single_word_shows_no_scope() -> None:
-    file = raws.raw({"bert/wte": ONE, "bert/wpe": ONE, "bert/layer_0/w": ONE})
-    with pytest.raises(SchemaError, match="not a GPT-2 checkpoint: none of its 3 tensors"):
+def test_names_that_any_model_may_have_show_no_scope() -> None:
+    for names in (["x/wte", "x/wpe", "x/w"], ["x/wte/weight", "x/ln_f/bias", "x/lm_head/weight"]):
+        with pytest.raises(SchemaError, match="not a GPT-2 checkpoint: none of its 3 tensors"):
+            adopt(raws.raw(dict.fromkeys(names, ONE)))
+
+
+def test_a_head_beside_the_only_scope_is_no_model_of_its_own() -> None:
+    file = raws.raw({**raws.keras("transformer/"), "lm_head/weight:0": ONE})
+    with pytest.raises(SchemaError) as caught:
         adopt(file)
+    assert caught.value.problems == (
+        (
+            "'lm_head/weight:0' [3] is in no row of gpt2.toml, and outside the scope transformer/; "
+            "scope='transformer/' leaves it out"
+        ),
+    )
 
 
 def test_a_stray_name_does_not_outvote_a_whole_model() -> None:
