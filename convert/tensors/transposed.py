@@ -2,7 +2,7 @@
 
 A band is some rows of the result, which are columns of what is stored, and takes a pass over all of
 that: a source is read forwards only, since it may be inflated and checked on the way. A matrix of
-BAND bytes or less takes one pass, the largest of a GPT-2 (41 MB) five. Memory is that of a band and
+BAND bytes or less takes one pass, the largest of a GPT-2 (41 MB) ten. Memory is that of a band and
 some chunks, whatever the size.
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-BAND: Final = 8 << 20
+BAND: Final = 4 << 20
 """Bytes of a band."""
 MAX_MATRIX: Final = 512 << 20
 """Bytes of a matrix: twelve times the largest of a GPT-2. Time grows with the square of it."""
