@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 BAND: Final = 4 << 20
 """Bytes of a band."""
-MAX_MATRIX: Final = 512 << 20
-"""Bytes of a matrix: twelve times the largest of a GPT-2. Time grows with the square of it."""
+MAX_MATRIX: Final = 256 << 20
+"""Bytes of a matrix: six times the largest of a GPT-2. Time grows with the square of it."""
 
 
 def transpose(tensor: LazyTensor, band: int = BAND) -> LazyTensor:
