@@ -21,6 +21,7 @@ from ...quoting import quote
 from .budget import Budget
 from .machine import Machine, TruncatedError
 from .names import SAVE_WEIGHTS, call, check_name
+from .rebuild import refuse_hidden
 from .storages import parse_storage
 from .values import Kind, Node, describe
 
@@ -164,6 +165,7 @@ def _build(machine: Machine) -> None:
             f"{machine.place}: sets the state of {describe(value)}, which no weights need; "
             f"{SAVE_WEIGHTS}"
         )
+    refuse_hidden([state], machine.place)
 
 
 def _persistent_id(machine: Machine) -> None:

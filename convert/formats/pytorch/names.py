@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 from ...errors import FormatError, UnsupportedError
 from ...quoting import quote
 from .dtypes import DTYPES, STORAGES
-from .rebuild import rebuild_parameter, rebuild_tensor, rebuild_tensor_v2, rebuild_tensor_v3
+from .rebuild import (
+    rebuild_parameter,
+    rebuild_tensor,
+    rebuild_tensor_v2,
+    rebuild_tensor_v3,
+    refuse_hidden,
+)
 from .values import Kind, Name, Node, describe
 
 if TYPE_CHECKING:
@@ -101,7 +107,7 @@ def _keep_all(args: Node, place: str) -> Node:
 
 
 def _rebuild_from_type(args: Node, place: str) -> object:
-    """Return a tensor that has attributes of Python's; they are not looked at.
+    """Return a tensor that has attributes of Python's; they may be all but tensors.
 
     Its arguments are a function, the class, the function's arguments and the attributes.
     """
@@ -110,6 +116,7 @@ def _rebuild_from_type(args: Node, place: str) -> object:
     kind = args[1]
     if not isinstance(kind, Name) or kind.full not in _CLASSES:
         raise UnsupportedError(f"{place}: a tensor of the class {describe(kind)}")
+    refuse_hidden(args[3:], place)
     return call(args[0], args[2], place)
 
 

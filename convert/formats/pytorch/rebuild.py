@@ -8,9 +8,9 @@ torch pickles a tensor as a call of a function of ``torch._utils`` with these ar
     _rebuild_parameter  tensor, requires_grad, backward_hooks
 
 Offset and strides count elements. The third is for the dtypes that never had a storage of their
-own, so its storage is one of bytes. What gradients need is not looked at. Metadata says of a number
-that it is meant conjugated or negated: such a tensor is refused, for its values are not those that
-are stored. Sources: torch/_utils.py and torch/_tensor.py.
+own, so its storage is one of bytes. What gradients need is not looked at, unless tensors are in it.
+Metadata says of a number that it is meant conjugated or negated: such a tensor is refused, for its
+values are not those that are stored. Sources: torch/_utils.py and torch/_tensor.py.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from .dtypes import DTYPES
 from .values import Kind, Name, Node, Storage, Tensor, describe
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Final
 
     from ...tensors.dtype import DType
@@ -61,10 +62,24 @@ def rebuild_parameter(args: Node, place: str) -> Tensor:
 
     Raises:
         FormatError: it is no tensor.
+        UnsupportedError: there are tensors in its attributes.
     """
     if not args or not isinstance(args[0], Tensor):
         raise FormatError(f"{place}: a tensor to be a parameter expected, found {describe(args)}")
+    refuse_hidden(args[1:], place)
     return args[0]
+
+
+def refuse_hidden(values: Sequence[object], place: str) -> None:
+    """Refuse tensors in hooks and attributes: none of a state dict's names is theirs.
+
+    Raises:
+        UnsupportedError: there are some.
+    """
+    if any(isinstance(each, Tensor) or getattr(each, "tensors", 0) for each in values):
+        raise UnsupportedError(
+            f"{place}: tensors as attributes of others, which no state dict has; save it without"
+        )
 
 
 def _check_count(args: Node, counts: tuple[int, ...], place: str) -> None:
@@ -97,6 +112,7 @@ def _build(args: Node, dtype: DType | None, place: str) -> Tensor:
     storage, offset, size, stride = args[:_BASIC]
     if not isinstance(storage, Storage):
         raise FormatError(f"{place}: a tensor's storage expected, found {describe(storage)}")
+    refuse_hidden(args[_BASIC:], place)
     dtype = dtype or storage.dtype
     shape, strides = _parse_numbers(size, "size", place), _parse_numbers(stride, "stride", place)
     if len(shape) != len(strides):

@@ -142,6 +142,18 @@ def test_attributes_of_a_dict_are_forgotten() -> None:
     assert plain(interpret(data, PLACE).value) == {"a": 1}
 
 
+def test_attributes_of_a_dict_that_are_tensors_are_never_lost() -> None:
+    import numpy as np
+
+    view = View(Storage(np.arange(6, dtype=np.float16)), 0, (2, 3), (3, 1))
+    for hidden in (view, {"": {"scale": [view]}}):
+        value: OrderedDict[str, object] = OrderedDict(a=1)
+        value._metadata = hidden  # type: ignore[attr-defined]
+        data, _ = pickled(value)
+        with pytest.raises(gpt2_convert.UnsupportedError, match="tensors as attributes of others"):
+            interpret(data, PLACE)
+
+
 def test_the_storages_are_listed_by_key_and_where_the_pickle_ends_is_told() -> None:
     import numpy as np
 

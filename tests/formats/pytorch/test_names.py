@@ -118,6 +118,15 @@ def test_parameters_and_tensors_with_attributes_are_tensors() -> None:
     for kind in ("torch.Tensor", "torch.nn.parameter.Parameter"):
         for name in ("_rebuild_from_type", "_rebuild_from_type_v2"):
             assert made(f"torch._tensor.{name}", function, Name(kind), args, state) == TENSOR
+    hidden = Node(Kind.DICT, ["scale", Node(Kind.LIST, [TENSOR])])
+    for name, given in {
+        "torch._tensor._rebuild_from_type_v2": (function, Name("torch.Tensor"), args, hidden),
+        "torch._utils._rebuild_parameter_with_state": (TENSOR, True, state, hidden),
+        "torch._utils._rebuild_parameter": (TENSOR, True, hidden),
+        "torch._utils._rebuild_tensor_v2": (*args, False, hidden),
+    }.items():
+        with pytest.raises(UnsupportedError, match="tensors as attributes of others"):
+            made(name, *given)
     with pytest.raises(UnsupportedError, match=r"a tensor of the class the name 'torch\.Size'"):
         made("torch._tensor._rebuild_from_type_v2", function, Name("torch.Size"), args, state)
     with pytest.raises(FormatError, match="4 arguments of a tensor expected, found 1"):
