@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     Opcode = Callable[[Machine], None]
 
 MAX_PICKLE: Final = 4 << 20
-"""Bytes: 100 for each of as many tensors as may be. A GPT-2's has some tens of kilobytes, three
+"""Bytes: 200 for each of as many tensors as may be. A GPT-2's has some tens of kilobytes, three
 times as many with its optimizer's."""
 _LAST_PROTOCOL: Final = 5
 
