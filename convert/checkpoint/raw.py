@@ -94,6 +94,7 @@ class RawCheckpoint:
 
     ``tensors`` keeps the container's order and may repeat a name. ``faults`` are the errors that
     stand in the way of reading tensors but not of listing them, such as a missing shard.
+    ``no_model`` is why tensors that can be read are none of a whole model.
     ``configs`` are what is stated of the model, in the container or beside it. ``open_files`` are
     closed with the checkpoint. ``folder`` is where files beside the weights lie, a tokenizer for
     example; None where the container is one file that holds all there is.
@@ -113,6 +114,7 @@ class RawCheckpoint:
     engine: str = "native"
     notes: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+    no_model: Gpt2ConvertError | None = None
 
     def close(self) -> None:
         """Close the files; tensors cannot be read any more."""

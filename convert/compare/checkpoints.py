@@ -107,6 +107,8 @@ def _pair_models(source: Checkpoint, target: RawCheckpoint) -> Pairs:
     Raises:
         SchemaError: the target has several models.
     """
+    if target.no_model is not None:
+        raise target.no_model
     found = match(target, load_family())
     if len(found.scopes) > 1 and not found.hits:
         raise SchemaError(

@@ -48,6 +48,8 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
         FormatError: its configuration is not what a configuration should be.
         UsageError: a pattern of ``drop`` matches nothing, or nothing of a GPT-2 is in ``scope``.
     """
+    if raw.no_model is not None:
+        raise raw.no_model
     family = load_family()
     _refuse_other_models(raw, family)
     found = match(raw, family, drop, scope)

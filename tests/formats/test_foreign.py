@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from support import torch_files
+from support import bundles, torch_files
 
 import gpt2_convert
 from gpt2_convert.formats.opening import open_raw
@@ -129,6 +129,21 @@ def test_an_adapter_is_listed_and_not_converted(file: str, tensor: str, tmp_path
     assert "LoRA adapter" in f"{report.faults}{report.not_gpt2}"
     with pytest.raises(gpt2_convert.UnsupportedError, match="merge_and_unload"):
         gpt2_convert.convert(tmp_path, tmp_path / "out.npz")
+
+
+def test_an_adapter_is_nothing_to_compare_a_model_with(tmp_path: Path) -> None:
+    save_file({"x": np.zeros(1, np.float32)}, tmp_path / "adapter_model.safetensors")
+    with pytest.raises(gpt2_convert.UnsupportedError, match="merge_and_unload"):
+        gpt2_convert.verify(bundles.write_gpt2(tmp_path / "model"), tmp_path)
+
+
+def test_an_adapter_is_taken_as_it_is(tmp_path: Path) -> None:
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    save_file({"h.0.lora_A.weight": array}, tmp_path / "adapter_model.safetensors")
+    report = gpt2_convert.convert(tmp_path, tmp_path / "out.npz", as_is=True)
+    assert report.ok
+    with np.load(tmp_path / "out.npz") as written:
+        np.testing.assert_array_equal(written["h.0.lora_A.weight"], array, strict=True)
 
 
 def test_a_json_text_points_to_the_weights(tmp_path: Path) -> None:

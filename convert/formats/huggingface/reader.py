@@ -48,7 +48,7 @@ def open_model(path: Path, step: int | None = None) -> RawCheckpoint:
     else:
         raw = open_safetensors(path)
     if path.name in ADAPTERS:
-        raw = replace(raw, faults=(UnsupportedError(f"{path}: {ADAPTER}"), *raw.faults))
+        raw = replace(raw, no_model=UnsupportedError(f"{path}: {ADAPTER}"))
     # What lies beside a file of this tool need not have anything to do with it.
     return replace(raw, folder=path.parent) if folder_named or not raw.configs else raw
 
