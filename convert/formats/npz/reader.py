@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import encodings.cp437  # noqa: F401 - zipfile would import it amid reading
 import zipfile
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from ...checkpoint.raw import FileInfo, RawCheckpoint, Skipped, describe_skipped
@@ -162,7 +162,7 @@ def _open_member(
     name = member.filename.removesuffix(_SUFFIX)
     check_rank(len(shape), place)
     listing.add(name, len(shape))
-    known = _DTYPES.get(dtype.name)
+    known, swap = _find_dtype(dtype.str)
     if dtype.hasobject:
         return Skipped(name, "pickled Python objects; they are never loaded")
     if known is None:
@@ -178,7 +178,6 @@ def _open_member(
             f"{place}: shape {clip(str(list(shape)))} of {dtype} does not fill the "
             f"{member.file_size - len(start):,} bytes that follow the header"
         )
-    swap = dtype.newbyteorder("<") != dtype
     fortran = fortran and not is_in_c_order(shape)
     if fortran:
         check_shape(shape, dtype.itemsize, place, deflated=deflated)
@@ -200,6 +199,15 @@ def _open_member(
         read=partial(_read_swapped, read, known) if swap else read,
         source_name=name,
     )
+
+
+@lru_cache(maxsize=64)
+def _find_dtype(spelled: str) -> tuple[DType | None, bool]:
+    """Return what NumPy's string for a dtype stands for, and whether its bytes are swapped."""
+    import numpy as np
+
+    dtype = np.dtype(spelled)
+    return _DTYPES.get(dtype.name), dtype.newbyteorder("<") != dtype
 
 
 def _read_at(file: SourceFile, start: int, place: str, offset: int, size: int) -> bytes:
