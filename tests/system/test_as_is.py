@@ -220,9 +220,8 @@ def test_a_file_states_that_it_is_as_it_was(name: str, tmp_path: Path) -> None:
     assert stated == {"as_is": True, "source_format": "tensorflow"}
     with pytest.raises(gpt2_convert.SchemaError, match="belongs to a BERT") as caught:
         gpt2_convert.open(target)
-    advice = caught.value.problems[0].advice
-    assert advice is not None
-    assert (advice.option, advice.value) == ("as_is", True)
+    assert caught.value.advice is not None
+    assert (caught.value.advice.option, caught.value.advice.value) == ("as_is", True)
     with gpt2_convert.open(target, as_is=True) as collection:
         np.testing.assert_array_equal(
             collection["cls/predictions/output_bias"].array(), bert()["cls/predictions/output_bias"]
