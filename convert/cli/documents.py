@@ -50,7 +50,7 @@ def print_error_document(
 
 
 def _write(document: dict[str, Any]) -> None:
-    # Piece by piece: the text of 20,000 tensors takes more memory than all of them.
+    # Piece by piece: the text of 16,000 tensors takes more memory than all of them.
     pieces = chain(json.JSONEncoder(indent=2, allow_nan=False).iterencode(document), ["\n"])
     while batch := "".join(islice(pieces, _PIECES)):
         sys.stdout.write(batch)

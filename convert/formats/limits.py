@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
     from ..io.source import SourceFile
 
-MAX_TENSORS: Final = 20_000
+MAX_TENSORS: Final = 16_000
 """The largest GPT-2 has 580 tensors, and three times as many with its optimizer's."""
 MAX_RANK: Final = 32
 """The axes that every NumPy can handle. A GPT-2's tensors have three or less, its masks four."""
 MAX_AXES: Final = 4 * MAX_TENSORS
 """Axes of all tensors together."""
 MAX_NAMES: Final = 4 << 20
-"""Characters of all names together: 200 for each of as many tensors as there may be. OpenAI's have
+"""Characters of all names together: 250 for each of as many tensors as there may be. OpenAI's have
 20, and those of an object graph 110."""
 MAX_HEADERS: Final = 5 << 20
-"""Bytes of the headers or entries that describe the tensors: 260 for each of as many as there may
+"""Bytes of the headers or entries that describe the tensors: 320 for each of as many as there may
 be. NumPy writes 118, safetensors 80 and TensorFlow 30."""
 MAX_SHARDS: Final = 10_000
 """Files of weights, each of which stays open. The largest models that there are have hundreds."""

@@ -26,7 +26,7 @@ def collect_seldom() -> None:
     """Have Python look for cycles seldom; only for a process that is this program's own.
 
     It looks after every 700 objects that are made and kept, again and again at all of them: where
-    20,000 tensors are listed a fifth of the time. There are next to no cycles.
+    16,000 tensors are listed a fifth of the time. There are next to no cycles.
     """
     import gc
 

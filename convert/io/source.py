@@ -76,7 +76,7 @@ class SourceFile:
         self._check(offset, size, what)
         pieces: list[bytes] = []
         while size:
-            try:  # and no context: an archive has two reads for each of 20,000 members
+            try:  # and no context: an archive has two reads for each of 16,000 members
                 piece = os.pread(self.fd, size, offset)
             except OSError as error:
                 raise UnreadableError(f"{self.path}: {os_reason(error)}") from None

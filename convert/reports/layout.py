@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Part = str | tuple[str, str]
 """A text, or a text and the style that a terminal may give it."""
 MOST_WIDTH: Final = 120
-"""Characters of a column: what is longer stands out, or each of 20,000 rows would be as long."""
+"""Characters of a column: what is longer stands out, or each of 16,000 rows would be as long."""
 
 
 def measure_columns(rows: Iterable[Iterable[str]]) -> list[int]:

@@ -334,10 +334,10 @@ def test_more_axes_than_tensorflow_cuts_are_refused() -> None:
 
 
 def test_no_more_slices_are_looked_at_than_an_index_can_have() -> None:
-    extra = 20_000 * proto_bytes(7, b"")
+    extra = 16_000 * proto_bytes(7, b"")
     message = entry(shape=(), size=0, extra=extra)
-    assert len(parse(message).slices) == 20_000
-    assert "more than 20,000 slices" in refusal(message + proto_bytes(7, b""), UnsupportedError)
+    assert len(parse(message).slices) == 16_000
+    assert "more than 16,000 slices" in refusal(message + proto_bytes(7, b""), UnsupportedError)
 
 
 def test_unknown_fields_and_names_of_axes_are_skipped() -> None:

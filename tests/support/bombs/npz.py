@@ -101,7 +101,7 @@ def write_long_names(folder: Path) -> None:
 
 def write_long_name(folder: Path) -> None:
     """Write an archive of one name of 65 KB and many short ones."""
-    names = ["a" * 65_000, *(f"w{number}" for number in range(19_999))]
+    names = ["a" * 65_000, *(f"w{number}" for number in range(15_999))]
     write_zip(folder / FILE, [(f"{name}.npy", NUMBER) for name in names])
 
 
@@ -117,9 +117,9 @@ def write_zeros(folder: Path) -> None:
 
 
 def write_slots(folder: Path) -> None:
-    """Write a sound model of 110 layers of one number, and 14 numbers of optimizers for each."""
+    """Write a sound model of 88 layers of one number, and 14 numbers of optimizers for each."""
     slots = "Adam Adam_1 adam adam_1 adam_m adam_v m v AdamW AdamW_1 lamb_m lamb_v Adam_2 Adam_3"
-    sizes = {"n_vocab": 2, "n_ctx": 2, "n_embd": 1, "n_head": 1, "n_layer": 110}
+    sizes = {"n_vocab": 2, "n_ctx": 2, "n_embd": 1, "n_head": 1, "n_layer": 88}
     stated = {"hparams": sizes, "source_format": "npz"}
     members = []
     for name, array in bundles.gpt2_arrays(sizes).items():
@@ -132,14 +132,14 @@ def write_slots(folder: Path) -> None:
 
 BOMBS = {
     "4,900 axes": Bomb(many(2_000, axes(4_900)), FILE, "'w0.npy': 4,900 axes, where at most 32"),
-    "32 axes each": Bomb(many(20_000, axes(32)), FILE, "more than 80,000 axes"),
-    "20,000 members": Bomb(many(20_000, NUMBER), FILE, NO_MODEL, listed=True, stats=TOO_MANY),
-    "20,000 stored members": Bomb(
-        many(20_000, NUMBER, stored=True), FILE, NO_MODEL, listed=True, stats=TOO_MANY
+    "32 axes each": Bomb(many(16_000, axes(32)), FILE, "more than 64,000 axes"),
+    "16,000 members": Bomb(many(16_000, NUMBER), FILE, NO_MODEL, listed=True, stats=TOO_MANY),
+    "16,000 stored members": Bomb(
+        many(16_000, NUMBER, stored=True), FILE, NO_MODEL, listed=True, stats=TOO_MANY
     ),
     "5,000 members": Bomb(many(5_000, NUMBER), FILE, NO_MODEL, listed=True),
     "headers of 10 KB": Bomb(many(4_000, padded()), FILE, "more than 5,242,880 bytes of headers"),
-    "headers for a parser": Bomb(many(20_000, odd()), FILE, "more than 1,000 headers"),
+    "headers for a parser": Bomb(many(16_000, odd()), FILE, "more than 1,000 headers"),
     "extra fields": Bomb(
         many(125, NUMBER, extra=b"\xaa\xaa\0\0" * 16_383), FILE, "bytes of extra fields"
     ),

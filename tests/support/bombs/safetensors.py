@@ -84,7 +84,7 @@ def write_missing(folder: Path) -> None:
 
 def write_long_index(folder: Path) -> None:
     """Write an index that is long, beside a shard of as many tensors as there may be."""
-    (folder / "s.safetensors").write_bytes(encode(tensors(20_000), b""))
+    (folder / "s.safetensors").write_bytes(encode(tensors(16_000), b""))
     write_index(folder, ["s.safetensors"], f',"metadata":[{"[]," * 1_390_000}1]')
 
 
@@ -146,9 +146,9 @@ BOMBS = {
     "a float of 4 MB": Bomb(
         headed(lambda: '{"a":' + EMPTY % ("1" * (MOST - 100) + ",") + "}"), FILE, "found inf"
     ),
-    "32 axes each": Bomb(headed(lambda: tensors(15_000, "0," * 31)), FILE, "more than 80,000 axes"),
-    "20,000 tensors": Bomb(
-        headed(lambda: tensors(20_000)), FILE, NO_MODEL, listed=True, stats=TOO_MANY
+    "32 axes each": Bomb(headed(lambda: tensors(15_000, "0," * 31)), FILE, "more than 64,000 axes"),
+    "16,000 tensors": Bomb(
+        headed(lambda: tensors(16_000)), FILE, NO_MODEL, listed=True, stats=TOO_MANY
     ),
     "a name of 4 MB": Bomb(
         headed(lambda: tensors(1, name="\\u0001" * (MOST // 6 - 20))), FILE, NO_MODEL, listed=True

@@ -164,14 +164,14 @@ BOMBS = {
         bundle(names(1_200, b"\1" * 50_000 + b"%05d")), "m", "more than 4,194,304 bytes of keys"
     ),
     "names of 4 MB to be escaped": Bomb(
-        bundle(names(19_000, b"\1" * 95 + b"%05d")), "m", NO_MODEL, listed=True, stats=TOO_MANY
+        bundle(names(15_000, b"\1" * 95 + b"%05d")), "m", NO_MODEL, listed=True, stats=TOO_MANY
     ),
-    "20,000 names": Bomb(bundle(names(19_990)), "m", NO_MODEL, listed=True, stats=TOO_MANY),
-    "30,000 names": Bomb(bundle(names(30_000)), "m", "more than 20,000 tensors"),
-    "20,000 models": Bomb(
-        bundle(names(19_990, b"s%05d/model/wte")),
+    "16,000 names": Bomb(bundle(names(15_990)), "m", NO_MODEL, listed=True, stats=TOO_MANY),
+    "30,000 names": Bomb(bundle(names(30_000)), "m", "more than 16,000 tensors"),
+    "16,000 models": Bomb(
+        bundle(names(15_990, b"s%05d/model/wte")),
         "m",
-        "holds 19,990 models",
+        "holds 15,990 models",
         listed=True,
         stats=TOO_MANY,
     ),
@@ -181,7 +181,7 @@ BOMBS = {
     "32 axes each": Bomb(
         bundle(names(15_000, value=Entry(1, (0,) * 32, 0, b"").encode())),
         "m",
-        "more than 80,000 axes|bytes of headers",
+        "more than 64,000 axes|bytes of headers",
     ),
     "fields of an entry": Bomb(bundle(one(EMPTY + FIELDS)), "m", NO_MODEL, listed=True),
     "fields of an axis": Bomb(
@@ -198,14 +198,14 @@ BOMBS = {
         "m",
         "refuses more than 1,000 versions",
     ),
-    "19,000 slices": Bomb(
-        bundle(lambda: slices(19_000, 1), bytes(4 * 19_000)), "m", NO_MODEL, listed=True
+    "15,000 slices": Bomb(
+        bundle(lambda: slices(15_000, 1), bytes(4 * 15_000)), "m", NO_MODEL, listed=True
     ),
-    "19,000 slices of eight axes": Bomb(
-        bundle(lambda: slices(19_000, 8), bytes(4 * 19_000)), "m", "more than 80,000 axes"
+    "15,000 slices of eight axes": Bomb(
+        bundle(lambda: slices(15_000, 8), bytes(4 * 15_000)), "m", "more than 64,000 axes"
     ),
-    "19,000 columns": Bomb(
-        bundle(lambda: columns(500, 19_000), bytes(38_000_000)),
+    "15,000 columns": Bomb(
+        bundle(lambda: columns(500, 15_000), bytes(30_000_000)),
         "m",
         NO_MODEL,
         listed=True,
@@ -249,5 +249,5 @@ BOMBS = {
         listed=True,
         stats=TOO_MANY,
     ),
-    "a model with slots": Bomb(lambda folder: write_model(folder, 110, SLOTS), "m"),
+    "a model with slots": Bomb(lambda folder: write_model(folder, 88, SLOTS), "m"),
 }

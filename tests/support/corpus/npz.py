@@ -197,7 +197,7 @@ CASES: dict[str, Case] = {
         file_of(lambda: save({**members(), "../wte.npy": members()["wte.npy"]})), r"'\.\./wte'"
     ),
     "more members than a model has tensors": case(
-        file_of(lambda: save({f"{turn}.npy": b"" for turn in range(21_000)})), "20,000 tensors"
+        file_of(lambda: save({f"{turn}.npy": b"" for turn in range(21_000)})), "16,000 tensors"
     ),
     # The records of a member.
     "encrypted member": case(record(CENTRAL, 8, number(1, 2)), f"{WTE}: encrypted", legal=True),

@@ -230,7 +230,7 @@ CASES: dict[str, Case] = {
     "two headers": case(records(lambda all_: [all_[0], *all_]), "does not follow"),
     "no header": case(records(lambda all_: all_[1:]), "no header"),
     "no records": case(table(b"", index=lambda _: struct.pack("<I", 0)), "no header"),
-    "more names than a model has": case(many_names(), "more than 20,000 tensors"),
+    "more names than a model has": case(many_names(), "more than 16,000 tensors"),
     # Compression.
     "unknown compression": case(table(good_block(), 2), "compression type 0"),
     "Snappy that is none": case(snappy(good_block()), "data block at byte 0"),
