@@ -9,7 +9,8 @@ from ..io.source import SourceFile
 from ..quoting import quote_some
 from .folders import list_names
 from .foreign import explain_candidate, explain_file, explain_folder
-from .huggingface.folder import PYTORCH
+from .hdf5 import signature as hdf5
+from .huggingface.folder import KERAS_MODEL, PYTORCH
 from .limits import MAX_LOOKUPS
 from .pytorch import signature as pytorch
 from .readers import READERS
@@ -37,15 +38,26 @@ def detect(path: Path, format: str | None = None) -> str:
         raise _explain(path)
     if format == safetensors.NAME and found == [pytorch.NAME] and path.name in PYTORCH:
         found = [format]  # a file of a Hugging Face model as much as its folder
+    if format == safetensors.NAME and found == [hdf5.NAME] and _is_keras_model(path):
+        return hdf5.NAME  # a Hugging Face model, too, in the one container that it has
     if format in found:
         found = [format]
-    titles = " and a ".join(READERS[name].title for name in found)
-    if format not in (None, *found):
+    titles = " and ".join(_name(READERS[name].title) for name in found)
+    if format is not None and format not in found:
         wanted = READERS[format].title if format in READERS else format
-        raise UsageError(f"{path}: a {titles}, not a {wanted}; 'convert' takes any")
+        raise UsageError(f"{path}: {titles}, not {_name(wanted)}; 'convert' takes any")
     if len(found) > 1:
-        raise UsageError(f"{path}: holds a {titles}; name the file that is meant")
+        raise UsageError(f"{path}: holds {titles}; name the file that is meant")
     return found[0]
+
+
+def _is_keras_model(path: Path) -> bool:
+    """Whether it is what transformers' TensorFlow models wrote, or the folder of it."""
+    return path.name == KERAS_MODEL or path.is_dir()
+
+
+def _name(title: str) -> str:
+    return f"an {title}" if title.startswith("HDF5") else f"a {title}"
 
 
 def _explain(path: Path) -> Gpt2ConvertError:

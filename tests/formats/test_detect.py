@@ -48,7 +48,7 @@ def test_another_format_than_the_one_that_is_wanted_is_a_mistake(tmp_path: Path)
     with pytest.raises(gpt2_convert.UsageError) as caught:
         detect(paths["npz"], "hdf5")
     assert str(caught.value) == (
-        f"{paths['npz']}: a NumPy archive (.npz), not a HDF5 file (.h5); 'convert' takes any"
+        f"{paths['npz']}: a NumPy archive (.npz), not an HDF5 file (.h5); 'convert' takes any"
     )
 
 

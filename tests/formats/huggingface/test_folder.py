@@ -119,6 +119,18 @@ def test_a_folder_of_keras_is_read_whole(model: str, embedding: str, tmp_path: P
     assert gpt2_convert.verify(folder / "tf_model.h5", folder).ok
 
 
+def test_a_folder_of_keras_is_a_hugging_face_model(tmp_path: Path) -> None:
+    folder = write_keras(tmp_path / "keras")
+    for source in (folder, folder / "tf_model.h5"):
+        with gpt2_convert.open(source, format="safetensors") as checkpoint:
+            assert checkpoint.format == "hdf5"
+    (folder / "tf_model.h5").rename(folder / "model.h5")
+    with pytest.raises(
+        gpt2_convert.UsageError, match=r"an HDF5 file .*, not a safetensors file or Hugging Face"
+    ):
+        gpt2_convert.open(folder / "model.h5", format="safetensors")
+
+
 def test_other_weights_of_the_folder_go_before_keras(tmp_path: Path) -> None:
     folder = write_keras(tmp_path / "keras")
     (folder / "model.safetensors").write_bytes(encode(ONE))
