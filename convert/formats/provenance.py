@@ -1,6 +1,8 @@
 """What this tool's own files state beside their tensors: where the model comes from, and its sizes.
 
-The statement is a JSON object. Nothing in it depends on clock, host or path::
+The statement is a JSON object. Nothing in it depends on clock, host or path, nor on this tool's own
+files in between: the source's format is that of the first source, so that a way there and back
+gives the same bytes again::
 
     {"hparams": {"n_vocab": 50257, …}, "source_format": "tensorflow", "config": {…},
      "checksum": "…"}
@@ -19,6 +21,7 @@ container has its own place for the statement:
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -50,13 +53,16 @@ MAX_ATTRIBUTE: Final = 64 << 10
 MAX_METADATA: Final = 1 << 20
 """Bytes of a statement in metadata, which could be as long as a header, and takes twenty times its
 length to parse."""
+_ORIGIN: Final = re.compile("[a-z0-9]{1,20}")
+"""The name of a format, of this release or of another."""
 _ROOMIER: Final = ", or convert to safetensors, which has room"
 _DAMAGED: Final = "fetch or convert the file again"
 
 
 def state(checkpoint: TensorCollection) -> dict[str, object]:
     """Return what a target states of ``checkpoint``."""
-    statement: dict[str, object] = {SOURCE_FORMAT: checkpoint.format}
+    origins = (config.origin for config in checkpoint.raw.configs if config.origin)
+    statement: dict[str, object] = {SOURCE_FORMAT: next(origins, checkpoint.format)}
     if not isinstance(checkpoint, Checkpoint):
         statement[AS_IS] = True
     else:
@@ -187,7 +193,14 @@ def _read(statement: dict[str, object], where: str) -> RawConfig:
     found = _digest({key: value for key, value in statement.items() if key != CHECKSUM})
     if expected is not None and expected != found:
         return RawConfig(where, text, f"damaged: it does not match its checksum; {_DAMAGED}")
-    return RawConfig(where, text, complete=True, as_is=HPARAMS not in statement)
+    origin = statement.get(SOURCE_FORMAT)
+    return RawConfig(
+        where,
+        text,
+        complete=True,
+        as_is=HPARAMS not in statement,
+        origin=origin if isinstance(origin, str) and _ORIGIN.fullmatch(origin) else None,
+    )
 
 
 def _is_ours(statement: Mapping[str, object]) -> bool:

@@ -145,6 +145,25 @@ def test_every_source_becomes_every_target(
     assert contents(again) == contents(written)
 
 
+WAYS = [
+    (first, via) for first in WRITERS for via in WRITERS if via != "hf" or first in ("hf", "tf")
+]
+"""What there is, and what it becomes in between. A file that was a Hugging Face model once says so
+ever after, and has its config.json."""
+
+
+@pytest.mark.parametrize(("first", "via"), WAYS)
+def test_a_way_there_and_back_gives_the_same_bytes(first: str, via: str, tmp_path: Path) -> None:
+    places = [tmp_path / step for step in ("first", "via", "back")]
+    source = bundles.write_gpt2(tmp_path / "model")
+    for place, name in zip(places, (first, via, first), strict=True):
+        place.mkdir()
+        target = place / WRITERS[name].name
+        WRITERS[name].convert(source, target)
+        source = target
+    assert contents(source) == contents(places[0] / WRITERS[first].name)
+
+
 def contents(path: Path) -> list[bytes]:
     files = sorted(path.iterdir()) if path.is_dir() else [path]
     return [file.read_bytes() for file in files]
