@@ -151,12 +151,18 @@ def _write_not_compared(out: Sink, names: Sequence[str]) -> None:
 def _write_config(out: Sink, config: Config) -> None:
     """Write the behaviour that is not GPT-2's own, which nothing else shows."""
     unusual = config.unusual()
-    places = " and ".join(
-        dict.fromkeys(config.stated_in.get(key, "the weights") for key in unusual)
-    )
+    places = " and ".join(dict.fromkeys(_find_place(config, key) for key in unusual))
     if unusual:
         text = ", ".join(f"{key} {_as_json(value)}" for key, value in unusual.items())
         out.line("  config    ", (text, "yellow"), f" (from {places})")
+
+
+def _find_place(config: Config, key: str) -> str:
+    """Return what says so of a field: a file, the weights, or the program that wrote the file."""
+    if key in config.stated_in:
+        return config.stated_in[key]
+    sizes = config.stated_in.get("n_layer")
+    return "the weights" if key == "tie_word_embeddings" or sizes is None else f"{sizes} by default"
 
 
 def _count_files(files: Sequence[object]) -> str:

@@ -53,7 +53,7 @@ HEADS = "n_vocab 50257, n_ctx 1024, n_embd 768, n_head 12, n_layer 12"
 HEADLESS = "n_vocab 50257, n_ctx 1024, n_embd 768, n_layer 12"
 UNUSUAL_LINE = (
     "  config    activation_function relu, scale_attn_weights false, tie_word_embeddings false "
-    "(from a/config.json and the weights)"
+    "(from a/config.json and hparams.json by default and the weights)"
 )
 
 
