@@ -280,10 +280,9 @@ def _describe_loss(loss: CastLoss) -> str:
 
 def describe_totals(totals: Totals) -> str:
     """Return how many tensors there are, and how large they are."""
-    return (
-        f"{totals.tensors:,} tensors, {totals.parameters:,} parameters, "
-        f"{totals.nbytes:,} bytes, {totals.dtype}"
-    )
+    tensors = "1 tensor" if totals.tensors == 1 else f"{totals.tensors:,} tensors"
+    parameters = f"{totals.parameters:,} parameter" + ("" if totals.parameters == 1 else "s")
+    return f"{tensors}, {parameters}, {totals.nbytes:,} bytes, {totals.dtype}"
 
 
 def _describe_hparams(hparams: HParams, stated_by: str) -> str:
