@@ -150,7 +150,7 @@ def test_progress_adds_up_to_the_bytes_of_the_weights(small: Path) -> None:
 def test_the_files_are_closed_when_it_is_loaded(small: Path) -> None:
     before = open_descriptors()
     model = gpt2_convert.load(small)
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
     shutil.rmtree(small)
     assert len(model.logits(IDS)) == len(IDS)
 

@@ -121,4 +121,4 @@ def test_a_model_that_cannot_be_adopted_gives_its_descriptors_back(tmp_path: Pat
     before = open_descriptors()
     with pytest.raises(gpt2_convert.SchemaError):
         gpt2_convert.open(source)
-    assert open_descriptors() == before
+    assert open_descriptors() <= before

@@ -210,11 +210,13 @@ class WriterContract:
     ) -> None:
         """Write in vain: the very error comes out, and neither thread nor descriptor is left."""
         self.write(in_memory(raws.canonical()), target)  # whatever is imported late has been
-        before = set(threading.enumerate()), descriptors_before()
+        threads, descriptors = set(threading.enumerate()), descriptors_before()
         with pytest.raises(type(error)) as caught:
             self.write(checkpoint, target, advance)
         assert caught.value is error
-        assert (set(threading.enumerate()), open_descriptors()) == before
+        # What an earlier test has left may come to its end here.
+        assert set(threading.enumerate()) <= threads
+        assert open_descriptors() <= descriptors
 
     @pytest.mark.parametrize("limit", [0, 5_000, 100_000])
     def test_a_file_that_may_not_grow_is_an_error_of_the_system(
