@@ -184,7 +184,7 @@ class ReaderContract:
         raw = open_raw(path)
         assert open_descriptors() > before
         raw.close()
-        assert open_descriptors() == before
+        assert open_descriptors() <= before
         raw.close()
 
     def test_a_closed_checkpoint_refuses_to_read_even_if_its_descriptor_is_in_use_again(
@@ -210,7 +210,7 @@ class ReaderContract:
         for _ in range(3):
             with pytest.raises(Gpt2ConvertError):
                 contents(path)
-        assert open_descriptors() == before
+        assert open_descriptors() <= before
 
     # What is not there, or no file.
 
