@@ -8,7 +8,7 @@ from ..errors import FormatError
 from ..model.as_is import find_unread, split
 from ..quoting import clip
 from ..reports.verification import Finding, Kind
-from .pairs import Pairs, describe_dtype, describe_shape
+from .pairs import Pairs, pair_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,15 +38,5 @@ def pair_as_is(source: TensorCollection, target: RawCheckpoint, drop: Sequence[s
         Finding(Kind.EXTRA, clip(each.name), clip(each.reason))
         for each in find_unread(target, drop)
     ]
-    pairs: list[tuple[LazyTensor, LazyTensor]] = []
-    for name, tensor in source.items():
-        if (found := targets.get(name)) is None:
-            text = f"{list(tensor.shape)} {tensor.dtype} is not in the target"
-            findings.append(Finding(Kind.MISSING, name, text))
-        elif found.shape != tensor.shape:
-            findings.append(describe_shape(name, tensor.shape, found.shape))
-        elif found.dtype != tensor.dtype:
-            findings.append(describe_dtype(name, tensor.dtype, found.dtype))
-        else:
-            pairs.append((tensor, found))
-    return Pairs(tuple(findings), tuple(pairs), targets)
+    structure, pairs = pair_up(source, targets)
+    return Pairs((*findings, *structure), tuple(pairs), targets)

@@ -27,7 +27,7 @@ from ..tensors.tolerance import EXACT, Tolerance
 from .as_is import pair_as_is
 from .config import compare_config, prove_config
 from .hints import Twins, describe
-from .pairs import Pairs, describe_dtype, describe_shape
+from .pairs import Pairs, pair_up
 from .values import compare_values
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _pair_models(source: Checkpoint, target: RawCheckpoint) -> Pairs:
     sizes = {"n_embd": source.config.n_embd, "n_inner": source.config.n_inner}
     linear = is_linear(found, sizes)
     targets = lay_out(found, target.where, linear=linear)
-    structure, pairs = _pair_up(source, targets)
+    structure, pairs = pair_up(source, targets)
     return Pairs(
         findings=(
             *config.findings,
@@ -173,27 +173,3 @@ def _is_tied(stored: LazyTensor, twin: LazyTensor) -> bool:
         return same_bytes(stored, twin)
     except FormatError:
         return False
-
-
-def _pair_up(
-    source: Checkpoint, targets: Mapping[str, LazyTensor]
-) -> tuple[list[Finding], list[tuple[LazyTensor, LazyTensor]]]:
-    """Return what the target lacks, or has in another shape or dtype, and the pairs that are left.
-
-    A pair is a source tensor and the target's of the same name, shape and dtype.
-    """
-    findings: list[Finding] = []
-    pairs: list[tuple[LazyTensor, LazyTensor]] = []
-    for name, tensor in source.items():
-        if name not in targets:
-            text = f"{list(tensor.shape)} {tensor.dtype} is not in the target"
-            findings.append(Finding(Kind.MISSING, name, text))
-            continue
-        stored = targets[name]
-        if stored.shape != tensor.shape:
-            findings.append(describe_shape(name, tensor.shape, stored.shape))
-        elif stored.dtype != tensor.dtype:
-            findings.append(describe_dtype(name, tensor.dtype, stored.dtype))
-        else:
-            pairs.append((tensor, stored))
-    return findings, pairs

@@ -11,6 +11,7 @@ from ..reports.verification import Finding, Kind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..checkpoint.collection import TensorCollection
     from ..tensors.dtype import DType
     from ..tensors.tensor import LazyTensor
 
@@ -29,6 +30,29 @@ class Pairs:
     targets: Mapping[str, LazyTensor]
     not_compared: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def pair_up(
+    source: TensorCollection, targets: Mapping[str, LazyTensor]
+) -> tuple[list[Finding], list[tuple[LazyTensor, LazyTensor]]]:
+    """Return what the target lacks, or has in another shape or dtype, and the pairs that are left.
+
+    ``targets`` are as in :class:`Pairs`.
+    """
+    findings: list[Finding] = []
+    pairs: list[tuple[LazyTensor, LazyTensor]] = []
+    for name, tensor in source.items():
+        stored = targets.get(name)
+        if stored is None:
+            text = f"{list(tensor.shape)} {tensor.dtype} is not in the target"
+            findings.append(Finding(Kind.MISSING, name, text))
+        elif stored.shape != tensor.shape:
+            findings.append(describe_shape(name, tensor.shape, stored.shape))
+        elif stored.dtype != tensor.dtype:
+            findings.append(describe_dtype(name, tensor.dtype, stored.dtype))
+        else:
+            pairs.append((tensor, stored))
+    return findings, pairs
 
 
 def describe_shape(name: str, expected: tuple[int, ...], found: tuple[int, ...]) -> Finding:
