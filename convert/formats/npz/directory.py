@@ -20,7 +20,7 @@ import zlib
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ...errors import FormatError, Gpt2ConvertError
+from ...errors import FormatError, Gpt2ConvertError, UnsupportedError
 from ...quoting import clip, quote
 from ..limits import check_count
 
@@ -48,6 +48,9 @@ _MAX_EXTRA: Final = 1 << 10
 """Bytes of the extra fields of a record, which has times and rights in them, or sizes: some 40."""
 _MAX_DEFLATE_RATIO: Final = 1032
 """Deflate codes at most 258 bytes in two bits (zlib.net/zlib_tech.html)."""
+_ENCRYPTED: Final = 0x01
+_UNHANDLED: Final = 0x60
+"""Flags of patched data, and of encryption with certificates."""
 _UTF8: Final = 1 << 11
 """The flag of a name that is not in code page 437."""
 
@@ -77,6 +80,21 @@ def open_archive(file: SourceFile, others: int = 0) -> zipfile.ZipFile:
         _check_sizes(member, file)
     _check_overlap(members, file)
     return archive
+
+
+def check_flags(member: zipfile.ZipInfo, place: str, program: str) -> None:
+    """Refuse a member whose bytes are not those of its contents; ``program`` writes none such.
+
+    Raises:
+        FormatError: it has flags of what is never done with numbers.
+        UnsupportedError: it is encrypted.
+    """
+    if member.flag_bits & _ENCRYPTED:
+        raise UnsupportedError(f"{place}: encrypted")
+    if member.flag_bits & _UNHANDLED:
+        raise FormatError(
+            f"{place}: zip flags {member.flag_bits:#06x}, which no archive of {program}'s has"
+        )
 
 
 def find_data(file: SourceFile, member: zipfile.ZipInfo, place: str) -> int:

@@ -37,7 +37,7 @@ from ..provenance import read_comment
 from ..pytorch.signature import HEAD, is_zip
 from .beside import check_skipped
 from .crc32 import crc32
-from .directory import BROKEN, MAGICS, find_data, open_archive
+from .directory import BROKEN, MAGICS, check_flags, find_data, open_archive
 from .fortran import check_shape, is_in_c_order, read_in_c_order
 from .npy_header import Headers, Inflated, Stored
 
@@ -54,9 +54,6 @@ _SAVE_AGAIN: Final = (
     "numpy.savez('weights.npz', **numpy.load(FILE, allow_pickle=True)[NAME].item()), if it is a "
     "dict of arrays"
 )
-_ENCRYPTED: Final = 0x01
-_UNHANDLED: Final = 0x60
-"""Flags of patched data, and of encryption with certificates."""
 
 
 def recognises(path: Path) -> bool:
@@ -138,12 +135,7 @@ def _open_member(
 ) -> LazyTensor | Skipped:
     """Open a member, or say why it is not read."""
     place = f"{file.path}: {quote(member.filename)}"
-    if member.flag_bits & _ENCRYPTED:
-        raise UnsupportedError(f"{place}: encrypted")
-    if member.flag_bits & _UNHANDLED:
-        raise FormatError(
-            f"{place}: zip flags {member.flag_bits:#06x}, which no archive of NumPy's has"
-        )
+    check_flags(member, place, "NumPy")
     deflated = member.compress_type == zipfile.ZIP_DEFLATED
     if not deflated and member.compress_type != zipfile.ZIP_STORED:
         raise UnsupportedError(f"{place}: zip compression {member.compress_type}, not 0 or 8")

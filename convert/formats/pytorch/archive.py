@@ -27,7 +27,7 @@ from ...errors import ChecksumError, FormatError, UnsupportedError
 from ...quoting import quote
 from ..limits import check_count
 from ..npz.crc32 import crc32
-from ..npz.directory import find_data, open_archive
+from ..npz.directory import check_flags, find_data, open_archive
 from .budget import RECORD
 from .interpreter import MAX_PICKLE, interpret
 from .names import SAVE_WEIGHTS
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     from .budget import Budget
 
 PICKLE: Final = "data.pkl"
-_ENCRYPTED: Final = 0x01
-_UNHANDLED: Final = 0x60
-"""Flags of patched data, and of encryption with certificates."""
 _LAST_VERSION: Final = 10
 _OTHERS: Final = 16
 """Members that are no storage: torch writes up to seven, and folders may stand among them."""
@@ -158,12 +155,7 @@ class _Members:
         if member is None:
             raise FormatError(f"{path}: {quote(name)} is missing; fetch the file again")
         place = f"{path}: {quote(member.filename)}"
-        if member.flag_bits & _ENCRYPTED:
-            raise UnsupportedError(f"{place}: encrypted")
-        if member.flag_bits & _UNHANDLED:
-            raise FormatError(
-                f"{place}: zip flags {member.flag_bits:#06x}, which no archive of torch's has"
-            )
+        check_flags(member, place, "torch")
         if member.compress_type:
             raise UnsupportedError(
                 f"{place}: zip compression {member.compress_type}, where torch.save has none; "
