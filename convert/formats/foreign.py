@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from typing import Final
 
 _HEAD: Final = 64
-_TAR_HEADER: Final = 512
 _TAR_MAGIC: Final = 257
 """Where in it the magic is."""
 _AS_SAFETENSORS: Final = (
@@ -107,13 +106,14 @@ def explain_file(file: SourceFile) -> Gpt2ConvertError | None:
     """
     if not file.size:
         return FormatError(f"{file.path}: an empty file; fetch it again")
-    head = file.read(0, min(file.size, _HEAD), "the magic")
+    start = file.read(0, min(file.size, HEAD), "the magic")
+    head = start[:_HEAD]
     for magic, (error, what) in _MAGICS.items():
         if head.lstrip().startswith(magic):
             return error(f"{file.path}: {what}")
-    if _is_torch_tar(file, head):
+    if _is_torch_tar(start):
         return UnsupportedError(f"{file.path}: {TORCH_TAR}")
-    if kind := describe_bytes(file.read(0, min(file.size, HEAD), "the magic")):
+    if kind := describe_bytes(start):
         return UnsupportedError(f"{file.path}: {kind}")
     if _is_pickle(head):
         return UnsupportedError(f"{file.path}: {PICKLE}")
@@ -210,11 +210,10 @@ def explain_folder(path: Path) -> Gpt2ConvertError | None:
     return None
 
 
-def _is_torch_tar(file: SourceFile, head: bytes) -> bool:
+def _is_torch_tar(start: bytes) -> bool:
     """Whether it is a tar file whose first member is the one that torch wrote first."""
-    if not head.startswith(b"sys_info\0") or file.size < _TAR_HEADER:
-        return False
-    return file.read(0, _TAR_HEADER, "the magic")[_TAR_MAGIC:].startswith(b"ustar")
+    whole = len(start) == HEAD
+    return whole and start.startswith(b"sys_info\0") and start.startswith(b"ustar", _TAR_MAGIC)
 
 
 def _is_pickle(head: bytes) -> bool:
