@@ -15,6 +15,10 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import pytest
+from support.contracts import contents
+
+from gpt2_convert import Gpt2ConvertError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -315,3 +319,14 @@ def load_zip(path: Path) -> dict[str, Array]:
 
         loaded = Unpickler(io.BytesIO(archive.read("archive/data.pkl"))).load()
         return {name: np.array(array) for name, array in loaded.items()}
+
+
+def refusal(path: Path, kind: type[Exception]) -> str:
+    """Return the message of the error, which is of exactly this kind and begins with the path."""
+    with pytest.raises(Gpt2ConvertError) as caught:
+        contents(path)
+    assert type(caught.value) is kind
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 from support.contracts import contents, contents_of
 from support.npz_files import patch_directory
-from support.torch_files import members, state_dict, zipped
+from support.torch_files import members, refusal, state_dict, zipped
 
-import gpt2_convert
 from gpt2_convert import ChecksumError, FormatError, UnsupportedError
 from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.formats.pytorch.archive import open_zip
@@ -38,16 +37,6 @@ def good() -> dict[str, bytes]:
 def write(path: Path, contents: dict[str, bytes], name: str = "archive") -> Path:
     path.write_bytes(zipped(contents, name))
     return path
-
-
-def refusal(path: Path, kind: type[Exception]) -> str:
-    with pytest.raises(gpt2_convert.Gpt2ConvertError) as caught:
-        contents(path)
-    assert type(caught.value) is kind
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ")
-    assert "\n" not in message
-    return message
 
 
 @pytest.mark.parametrize("name", ["archive", "pytorch_model", "x" * 240, "über", "a b"])

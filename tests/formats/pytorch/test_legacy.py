@@ -16,11 +16,11 @@ from support.torch_files import (
     Storage,
     legacy_file,
     pickled,
+    refusal,
     state_dict,
     view,
 )
 
-import gpt2_convert
 from gpt2_convert import FormatError, UnsupportedError
 from gpt2_convert.formats.opening import open_raw
 
@@ -43,16 +43,6 @@ def write(path: Path, *pieces: bytes) -> Path:
 
 def numbers(array: Array) -> bytes:
     return struct.pack("<q", array.size) + array.tobytes()
-
-
-def refusal(path: Path, kind: type[Exception]) -> str:
-    with pytest.raises(gpt2_convert.Gpt2ConvertError) as caught:
-        contents(path)
-    assert type(caught.value) is kind
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ")
-    assert "\n" not in message
-    return message
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
