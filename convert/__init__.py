@@ -16,11 +16,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+__version__ = "0.1.0"  # looking it up in the metadata would take 20 ms; a test compares the two
+
 if TYPE_CHECKING:
     from .public import *  # noqa: F403
 
     __all__: list[str]
-    __version__: str
 else:
     from functools import cache
 
@@ -28,8 +29,6 @@ else:
     def __getattr__(name):  # noqa: ANN001, ANN202
         from importlib import import_module
 
-        if name == "__version__":
-            return import_module("importlib.metadata").version("gpt2-convert")
         if name == "__all__":
             return sorted(_find_homes())
         if name.startswith("_") or name not in (homes := _find_homes()):

@@ -6,6 +6,7 @@ A container may hold names of megabytes, and a message has to stay one that a pe
 from __future__ import annotations
 
 import errno
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,6 +26,17 @@ def quote(name: str | bytes) -> str:
 def clip(text: str) -> str:
     """Return ``text``, cut where it is long; for what others say that may repeat a name."""
     return text if len(text) <= _MOST else f"{text[: _MOST - 3]}..."
+
+
+def make_printable(text: str) -> str:
+    r"""Return ``text`` with what could move a cursor, hide or turn what follows as \x, \u or \n."""
+    if text.isprintable():
+        return text
+    # Whole runs at a time: a checkpoint may have megabytes of names.
+    runs = ((safe, "".join(run)) for safe, run in groupby(text, str.isprintable))
+    return "".join(
+        run if safe else run.encode("unicode_escape").decode("ascii") for safe, run in runs
+    )
 
 
 def quote_some(names: Sequence[str]) -> str:

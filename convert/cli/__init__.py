@@ -39,7 +39,8 @@ def _run(arguments: list[str]) -> int:
     catch_signals()
     try:
         if lack := describe_lack():
-            from .failures import Failure, print_failure
+            from ..reports.outcome import Failure
+            from .failures import print_failure
 
             return print_failure(Failure("MemoryError", lack), as_json)
         # NumPy starts a thread a core for linear algebra, and few commands have any. Where it
@@ -78,7 +79,8 @@ def _stop(ended: BaseException, arguments: list[str]) -> int:
     left = getattr(ended, "__notes__", ["nothing half-written was left behind"])
     message = "; ".join((describe_interruption(), *left))
     if is_out_of_time():
-        from .failures import Failure, print_failure
+        from ..reports.outcome import Failure
+        from .failures import print_failure
 
         return print_failure(Failure("TimeError", message), ask_for_json(arguments))
     print_error(message)

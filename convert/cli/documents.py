@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import sys
+import time
 from contextlib import suppress
-from itertools import chain, islice
 from typing import TYPE_CHECKING
 
-from .last_words import has_its_document, note_document
-from .streams import print_result
+import gpt2_convert
+
+from ..reports.outcome import TOOL, Outcome
+from ..reports.renderers.json import render
+from .last_words import find_start, has_its_document, note_document
+from .printer import spell_flag
 
 if TYPE_CHECKING:
-    from typing import Any, Final
+    from collections.abc import Callable
 
-    from ..errors import Advice
-
-_PIECES: Final = 4096
-"""Pieces of a document that are written together: a name, a number, a comma."""
+    from ..reports.outcome import Failure
 
 
-def print_document(document: dict[str, Any], code: int, done: str = "") -> int:
-    """Print a document in ASCII, so that any name survives any terminal and pipe.
+def make_document(outcome: Outcome) -> Callable[[], None]:
+    """Return what prints the document of a job, which is made now."""
+    pieces = render(outcome, spell_flag)
 
-    The result and ``done`` are as in :func:`.print_result`.
-    """
-    return print_result(code, lambda: _write(document), done)
+    def write() -> None:
+        sys.stdout.writelines(pieces)
+        note_document()
+
+    return write
 
 
 def print_error_document(
-    kind: str, message: str, problems: tuple[str, ...] = (), advice: Advice | None = None
+    failure: Failure, command: str = TOOL, started: float | None = None
 ) -> None:
     """Print the document of an error, unless there is one already; its line on stderr follows.
 
@@ -37,21 +40,7 @@ def print_error_document(
     """
     if has_its_document():
         return
-    description = {
-        "type": kind,
-        "message": message,
-        "problems": problems,
-        "option": advice.option if advice else None,
-        "value": advice.value if advice else None,
-    }
+    seconds = time.monotonic() - (find_start() if started is None else started)
     with suppress(OSError):
-        _write({"kind": "error", "ok": False, "findings": [], "error": description})
+        make_document(Outcome(command, gpt2_convert.__version__, seconds, None, failure))()
         sys.stdout.flush()
-
-
-def _write(document: dict[str, Any]) -> None:
-    # Piece by piece: the text of 16,000 tensors takes more memory than all of them.
-    pieces = chain(json.JSONEncoder(indent=2, allow_nan=False).iterencode(document), ["\n"])
-    while batch := "".join(islice(pieces, _PIECES)):
-        sys.stdout.write(batch)
-    note_document()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from ..errors import Gpt2ConvertError, SchemaError
+from ..errors import Gpt2ConvertError
 from ..quoting import clip, os_reason
+from ..reports.outcome import TOOL, Failure, describe_error
 from .documents import print_error_document
 from .exit_codes import COULD_NOT
 from .limits import find_memory_limit
@@ -16,23 +17,12 @@ from .streams import print_error
 if TYPE_CHECKING:
     from typing import Final
 
-    from ..errors import Advice
-
 TRACEBACK: Final = "GPT2_CONVERT_TRACEBACK"
 """The environment variable that shows where an unexpected error came from."""
 _NO_THREAD: Final = "can't start new thread"
 """In the words of Python, which has no class for it."""
 _NOT_MAPPED: Final = ("failed to map segment", "cannot allocate memory", "out of memory")
 """In the words of dynamic linkers."""
-
-
-class Failure(NamedTuple):
-    """An error in words: its kind and text, all that speaks against a model, what would help."""
-
-    kind: str
-    message: str
-    problems: tuple[str, ...] = ()
-    advice: Advice | None = None
 
 
 def report_failure(error: BaseException, as_json: bool, where: str) -> int:
@@ -43,10 +33,15 @@ def report_failure(error: BaseException, as_json: bool, where: str) -> int:
     return print_failure(describe_failure(error, where), as_json)
 
 
-def print_failure(failure: Failure, as_json: bool) -> int:
-    """Print the line of a failure, after its document if that was asked for; return the code."""
+def print_failure(
+    failure: Failure, as_json: bool, command: str = TOOL, started: float | None = None
+) -> int:
+    """Print the line of a failure, after its document if that was asked for; return the code.
+
+    ``command`` and ``started`` are those of the job, if it came so far.
+    """
     if as_json:
-        print_error_document(failure.kind, failure.message, failure.problems, failure.advice)
+        print_error_document(failure, command, started)
     print_error(failure.message)
     return COULD_NOT
 
@@ -54,9 +49,7 @@ def print_failure(failure: Failure, as_json: bool) -> int:
 def describe_failure(error: BaseException, where: str) -> Failure:
     """Put an error into words; ``where`` is as in :func:`report_failure`."""
     if isinstance(error, Gpt2ConvertError):
-        problems = error.disagreements if isinstance(error, SchemaError) else ()
-        spelled = tuple(problem.spell(spell_flag) for problem in problems)
-        return Failure(type(error).__name__, error.spell(spell_flag), spelled, error.advice)
+        return describe_error(error, spell_flag)
     kind, message = _describe(error, where)
     return Failure(kind, "; ".join((message, *getattr(error, "__notes__", ()))))
 

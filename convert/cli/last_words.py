@@ -9,8 +9,11 @@ is called then ends the process as a failure.
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
+
+import gpt2_convert
 
 from .exit_codes import COULD_NOT
 
@@ -34,6 +37,9 @@ _DOCUMENT: Final = """\
 {
   "kind": "error",
   "ok": false,
+  "tool": "gpt2-convert",
+  "version": "%s",
+  "duration": %.3f,
   "findings": [],
   "error": {
     "type": "%s",
@@ -47,14 +53,20 @@ _DOCUMENT: Final = """\
 _process: int | None = None
 """The number of this process, if it is the program's own."""
 _owes_document = False
+_started = 0.0
 _kept: Final[list[Any]] = []
 """What C calls, and nothing in Python refers to."""
 
 
 def take_charge(as_json: bool) -> None:
     """Take note that this process is the program's own, and whether a document was asked for."""
-    global _process, _owes_document
-    _process, _owes_document = os.getpid(), as_json
+    global _process, _owes_document, _started
+    _process, _owes_document, _started = os.getpid(), as_json, time.monotonic()
+
+
+def find_start() -> float:
+    """Return when the program began, on the clock of time.monotonic."""
+    return _started
 
 
 def has_its_document() -> bool:
@@ -78,7 +90,8 @@ def say_last_words(words: tuple[str, str]) -> int:
     """Write the line of an error and the document that is owed, and return the exit code."""
     with suppress(OSError):  # then nobody can be told
         if _owes_document:
-            os.write(1, (_DOCUMENT % words).encode("ascii"))
+            told = (gpt2_convert.__version__, time.monotonic() - _started, *words)
+            os.write(1, (_DOCUMENT % told).encode("ascii"))
     with suppress(OSError):
         os.write(2, f"gpt2-convert: {words[1]}\n".encode("ascii"))
     return COULD_NOT

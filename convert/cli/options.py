@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import click
 
+from .results import Output
 from .streams import JSON_OPTION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any, Final, TypeVar
+
+    from .report_files import ReportFile
 
     Command = TypeVar("Command", bound=Callable[..., Any])
 
+PATHS: Final = ("source", "target", "folder", "model", "check", "text", "tokenizer")
+"""Parameters that name what a job reads or writes."""
 DTYPES: Final = ("float32", "float16", "bfloat16", "float64")
 SOURCE_HELP: Final = """\
 \b
@@ -36,16 +42,58 @@ def path_argument(name: str) -> Callable[[Command], Command]:
     return click.argument(name, type=click.Path(readable=False))
 
 
-def output_options(command: Command) -> Command:
-    """Add the options that say in which form a report is printed."""
+def output_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Add the options that say how a job tells what comes of it, which the command gets as one.
+
+    They become the keyword ``output``, an :class:`.results.Output`.
+    """
+
+    @functools.wraps(command)
+    def with_output(
+        *,
+        as_json: bool,
+        quiet: bool,
+        report: tuple[str, ...],
+        **options: Any,  # noqa: ANN401 - each is the command's own
+    ) -> int:
+        output = Output(
+            command=click.get_current_context().info_name or "",
+            as_json=as_json,
+            quiet=quiet,
+            reports=tuple(_parse_reports(report)),
+            paths=tuple(str(options[name]) for name in PATHS if options.get(name) is not None),
+        )
+        done: int = command(output=output, **options)
+        return done
+
     return _add(
-        command,
+        with_output,
         click.option(JSON_OPTION, "as_json", is_flag=True, help="Print one JSON document."),
+        click.option(
+            "--report",
+            multiple=True,
+            metavar="[FORMAT:]FILE",
+            help="Write a report, of a failure too: json, markdown, html, junit or github. The "
+            "suffix tells the format if none is named; '-' is stdout. May be repeated.",
+        ),
         click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors."),
     )
 
 
-def common_options(command: Command) -> Command:
+def _parse_reports(texts: tuple[str, ...]) -> Iterator[ReportFile]:
+    if not texts:
+        return
+    from ..errors import UsageError
+    from .report_files import parse_report
+
+    for text in texts:
+        try:
+            yield parse_report(text)
+        except UsageError as error:
+            raise click.BadParameter(str(error), param_hint="--report") from None
+
+
+def common_options(command: Callable[..., int]) -> Callable[..., int]:
     """Add the options that every command has that reads a checkpoint."""
     return _add(
         output_options(command),
@@ -122,7 +170,7 @@ def cast_options(command: Command) -> Command:
     )
 
 
-def conversion_options(command: Command) -> Command:
+def conversion_options(command: Callable[..., int]) -> Callable[..., int]:
     """Add the options that every conversion has."""
     return _add(
         cast_options(common_options(as_is_option(weights_option(command)))),

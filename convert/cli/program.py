@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+import gpt2_convert
+
 from .commands import MODULES, find_command
 from .exit_codes import COULD_NOT
 from .streams import PROGRAM, ask_for_json
@@ -34,7 +36,8 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Exit as ended:  # after --help, --version and failures that were told
         return ended.exit_code
     except click.ClickException as error:
-        from .failures import Failure, print_failure
+        from ..reports.outcome import Failure
+        from .failures import print_failure
 
         misuse = Failure("UsageError", _describe_misuse(error))
         return print_failure(misuse, ask_for_json(arguments))
@@ -93,6 +96,6 @@ Exit codes:
   130  interrupted
 """,
 )
-@click.version_option(package_name="gpt2-convert", message="%(prog)s %(version)s")
+@click.version_option(gpt2_convert.__version__, message="%(prog)s %(version)s")
 def program() -> None:
     """Convert GPT-2 checkpoints without TensorFlow, and prove the result bit for bit."""

@@ -1,16 +1,19 @@
-"""A job around its report: progress while it runs, then a text, a JSON document or silence."""
+"""A job around its report: progress while it runs, then a text, documents and files, or silence."""
 
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 import gpt2_convert
 
-from .exit_codes import DIFFERENT, EQUAL
+from .exit_codes import COULD_NOT, DIFFERENT, EQUAL
 from .interruption import received, stop_if_interrupted
 from .last_words import outlive_exits, release_memory
 from .printer import Printer, spell_flag
@@ -19,19 +22,43 @@ from .streams import in_foreground, print_error, print_result
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-    from typing import Any, Protocol
 
-    from ..errors import Spell
     from ..progress import Progress
-
-    class Report(Protocol):
-        """Any report."""
-
-        def as_json(self, spell: Spell = ...) -> dict[str, Any]:
-            """Return the document that --json prints."""
+    from ..reports.outcome import Failure, Outcome, Report
+    from .report_files import ReportFile
 
 
-def show_verification(report: gpt2_convert.VerificationReport, as_json: bool, quiet: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How a job tells what comes of it: on stdout, and in which files.
+
+    ``paths`` are its sources and targets, which no report may replace. ``started`` is when it
+    began, on the clock of time.monotonic.
+    """
+
+    command: str
+    as_json: bool = False
+    quiet: bool = False
+    reports: tuple[ReportFile, ...] = ()
+    paths: tuple[str, ...] = ()
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def replaces_text(self) -> bool:
+        """Whether a document or a report goes to stdout in place of the text."""
+        return self.as_json or any(each.path == "-" for each in self.reports)
+
+    def tell(self, report: Report | None, failure: Failure | None = None) -> Outcome:
+        """Return what came of the job, which ends now."""
+        from ..reports.outcome import Outcome
+
+        seconds = time.monotonic() - self.started
+        return Outcome(self.command, gpt2_convert.__version__, seconds, report, failure)
+
+
+def show_verification(
+    output: Output, report: gpt2_convert.VerificationReport, failure: Failure | None = None
+) -> int:
     """Print what a comparison found, and return the exit code that says so."""
 
     def show() -> None:
@@ -39,31 +66,56 @@ def show_verification(report: gpt2_convert.VerificationReport, as_json: bool, qu
 
         write_verification(Printer(), report, spell_flag)
 
-    return print_report(EQUAL if report.ok else DIFFERENT, report, show, as_json, quiet)
+    return print_report(output, EQUAL if report.ok else DIFFERENT, report, show, failure=failure)
 
 
 def print_report(
+    output: Output,
     code: int,
     report: Report,
     show: Callable[[], None],
-    as_json: bool,
-    quiet: bool,
     done: str = "",
+    failure: Failure | None = None,
 ) -> int:
-    """Print a report in the form that was asked for, and return the exit code.
+    """Print a report in the form that was asked for, write its files, and return the exit code.
 
     ``done`` is as in :func:`.print_result`.
     """
-    if as_json:
-        from .documents import print_document
+    outcome = output.tell(report, failure) if output.as_json or output.reports else None
+    written = outcome is None or write_files(output, outcome, done)
+    if outcome is not None and output.as_json:
+        from .documents import make_document
 
-        return print_document(report.as_json(spell_flag), code, done)
-    return code if quiet else print_result(code, show, done)
+        show = make_document(outcome)
+    elif outcome is not None and output.replaces_text:
+        show = partial(_print_reports, output, outcome)
+    elif output.quiet:
+        return code if written else COULD_NOT
+    code = print_result(code, show, done)
+    return code if written else COULD_NOT
+
+
+def write_files(output: Output, outcome: Outcome, done: str = "") -> bool:
+    """Write the files that --report names, tell of those that cannot be, and return if all were."""
+    if not output.reports:
+        return True
+    from .report_files import write_reports
+
+    errors = list(write_reports(output.reports, outcome, spell_flag))
+    for error in errors:
+        print_error(error.spell(spell_flag) + done)
+    return not errors
+
+
+def _print_reports(output: Output, outcome: Outcome) -> None:
+    from .report_files import print_reports
+
+    print_reports(output.reports, outcome, spell_flag)
 
 
 @contextmanager
 def working(
-    as_json: bool, quiet: bool, *, silent: bool = False, one_by_one: bool = False
+    output: Output, *, silent: bool = False, one_by_one: bool = False
 ) -> Iterator[Progress]:
     """Prepare the process for a job and report its failure; yield what is told of its progress.
 
@@ -76,11 +128,23 @@ def working(
     collect_seldom()
     share_one_arena()
     allow_many_files()
+    if output.reports:
+        _check_reports(output)
     with (
-        reporting_failures(as_json, quiet),
-        watching(quiet or silent, one_by_one=one_by_one) as progress,
+        reporting_failures(output),
+        watching(output.quiet or silent, one_by_one=one_by_one) as progress,
     ):
         yield progress
+
+
+def _check_reports(output: Output) -> None:
+    """Refuse reports that could not be written, before the job, and without writing any."""
+    from dataclasses import replace
+
+    from .report_files import check_reports
+
+    with reporting_failures(replace(output, reports=())):
+        check_reports(output.reports, output.as_json, output.paths)
 
 
 def watching(quiet: bool, *, one_by_one: bool = False) -> AbstractContextManager[Progress]:
@@ -93,7 +157,7 @@ def watching(quiet: bool, *, one_by_one: bool = False) -> AbstractContextManager
 
 
 @contextmanager
-def reporting_failures(as_json: bool, quiet: bool) -> Iterator[None]:
+def reporting_failures(output: Output) -> Iterator[None]:
     """Tell of what ends the job, and exit with the code of that.
 
     A failed proof is told by its report; of an interruption it is for others to tell.
@@ -104,14 +168,26 @@ def reporting_failures(as_json: bool, quiet: bool) -> Iterator[None]:
     try:
         yield
     except gpt2_convert.VerificationError as error:
-        show_verification(error.report, as_json, quiet)
+        from .failures import describe_failure
+
+        code = show_verification(output, error.report, describe_failure(error, ""))
         print_error(error.spell(spell_flag))
-        raise click.exceptions.Exit(DIFFERENT) from None
+        raise click.exceptions.Exit(code) from None
     except Exception as error:
         if received() and not isinstance(error, gpt2_convert.Gpt2ConvertError):
             raise
         release_memory(error)
-        from .failures import report_failure
+        from .failures import describe_failure, print_failure
 
-        code = report_failure(error, as_json, "the operating system")
+        failure = describe_failure(error, "the operating system")
+        if output.reports:
+            _report_failure(output, failure)
+        code = print_failure(failure, output.as_json, output.command, output.started)
         raise click.exceptions.Exit(code) from None
+
+
+def _report_failure(output: Output, failure: Failure) -> None:
+    """Write the reports of an error; its line on stderr follows."""
+    outcome = output.tell(None, failure)
+    write_files(output, outcome)
+    print_result(COULD_NOT, partial(_print_reports, output, outcome))

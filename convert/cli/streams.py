@@ -10,8 +10,9 @@ import os
 import sys
 import unicodedata
 from contextlib import suppress
-from itertools import groupby
 from typing import TYPE_CHECKING
+
+from ..quoting import make_printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,11 +60,7 @@ def in_foreground(stream: TextIO) -> bool:
 
 def escape(text: str, stream: TextIO) -> str:
     r"""Return ``text`` with what could move a cursor, hide or not be encoded as \x, \u or \n."""
-    if not text.isprintable():  # whole runs at a time: a checkpoint may have megabytes of names
-        runs = ((safe, "".join(run)) for safe, run in groupby(text, str.isprintable))
-        text = "".join(
-            run if safe else run.encode("unicode_escape").decode("ascii") for safe, run in runs
-        )
+    text = make_printable(text)
     encoding = stream.encoding or "ascii"
     return text.encode(encoding, "backslashreplace").decode(encoding)
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from ..quoting import quote_some
 from .fetch import Proof
-from .text import describe_totals, write_notes
+from .text import write_notes
+from .words import describe_totals
 
 if TYPE_CHECKING:
     from typing import Final
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from .fetch import FetchReport
     from .text import Sink
 
-_PROOFS: Final = {
+PROOFS: Final = {
     Proof.PUBLISHED: "the SHA-256 is the published one",
     Proof.STATED: "the hash is the one that the Hub states for the commit",
     Proof.CHECKSUMS: "every tensor matches its checksum",
@@ -32,7 +33,7 @@ def write_fetch(out: Sink, report: FetchReport, seconds: float) -> None:
         name = f"{file.name:<{width}}"
         what = "fetched" if file.fetched else "there"
         out.line(f"  {what:<9} ", name, f"  {file.nbytes:,} bytes, {file.sha256}")
-    for proof, words in _PROOFS.items():
+    for proof, words in PROOFS.items():
         names = [file.name for file in report.files if file.proof is proof]
         if names:
             which = "all files" if len(names) == len(report.files) else quote_some(names)

@@ -13,6 +13,15 @@ from ..errors import spell_keyword
 from ..quoting import clip, quote_some
 from .agreement import describe_agreement
 from .layout import Part, draw_tree, measure_columns, tabulate, tabulate_statistics
+from .words import (
+    count_files,
+    describe_behaviour,
+    describe_hparams,
+    describe_loss,
+    describe_totals,
+    group_findings,
+    name_cast,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -20,13 +29,10 @@ if TYPE_CHECKING:
 
     from ..checkpoint.collection import Dropped
     from ..checkpoint.config import Config
-    from ..checkpoint.hparams import HParams
     from ..errors import Spell
-    from ..tensors.casting import CastLoss
     from .conversion import ConversionReport, LeftFile
     from .digest import DigestReport
     from .inspection import InspectionReport
-    from .summary import Totals
     from .verification import Finding, VerificationReport
 
 MOST_FINDINGS: Final = 20
@@ -49,7 +55,7 @@ def write_conversion(
     out.line("  ", describe_totals(report.totals))
     if report.config is not None:
         stated_by = report.hparams_from or ""
-        out.line("  hparams   ", _describe_hparams(report.config.hparams, stated_by))
+        out.line("  hparams   ", describe_hparams(report.config.hparams, stated_by))
         _write_config(out, report.config)
     _write_dropped(out, report.dropped, report.notes)
     for copied in report.companions:
@@ -59,18 +65,18 @@ def write_conversion(
     if report.verification is None:
         out.line("  ", ("not verified", "yellow"), f"  ({spell('verify', False)})")
     else:
-        cast = f", cast to {_name_cast(report.totals, report.loss)}" if report.loss else ""
+        cast = f", cast to {name_cast(report.totals, report.loss)}" if report.loss else ""
         engine = report.verification.engine
         reread = "" if engine == "native" else f", as {engine} reads it"
         also = "so does the configuration"
         if report.companions:
-            also = f"so do the configuration and {_count_files(report.companions)}"
+            also = f"so do the configuration and {count_files(report.companions)}"
         bits = f"every bit equals the source{cast}{reread}"
         if report.config is not None:
             bits += f"; {also}"
         out.line("  ", ("verified", "green"), f"  {bits}")
     if report.loss:
-        out.line("  cast      ", _describe_loss(report.loss))
+        out.line("  cast      ", describe_loss(report.loss))
     if report.digests is not None:
         out.line("  sha256    ", report.digests.sha256)
     out.line(f"  {report.target_nbytes:,} bytes written in {seconds:.1f} s, {rate:,.0f} MB/s")
@@ -81,7 +87,7 @@ def write_verification(out: Sink, report: VerificationReport, spell: Spell = spe
     sides = f"{report.source.path} ({report.source.format}) and {report.target.path} "
     sides += f"({report.target.format})"
     if report.loss:
-        sides += f", the source cast to {_name_cast(report.totals, report.loss)}"
+        sides += f", the source cast to {name_cast(report.totals, report.loss)}"
     if report.engine != "native":
         sides += f", the source read by {report.engine}"
     if report.logits is not None:
@@ -120,7 +126,7 @@ def write_verification(out: Sink, report: VerificationReport, spell: Spell = spe
 
 def write_findings(out: Sink, findings: Iterable[Finding], spell: Spell = spell_keyword) -> None:
     """Write a line a finding, the first of them; those that say the same stand once."""
-    rows = _group_findings(findings)
+    rows = group_findings(findings)
     for finding, count in rows[:MOST_FINDINGS]:
         name = finding.tensor if count == 1 else f"{count:,} tensors"
         parts = _describe_finding(finding, name, spell)
@@ -128,17 +134,6 @@ def write_findings(out: Sink, findings: Iterable[Finding], spell: Spell = spell_
     left = sum(count for _, count in rows[MOST_FINDINGS:])
     if left > 0:
         out.line(f"  ... and {left:,} more findings; the JSON document has them all")
-
-
-def _group_findings(findings: Iterable[Finding]) -> list[tuple[Finding, int]]:
-    """Return the findings, those that say the same of many tensors once, with their number."""
-    groups: dict[object, tuple[Finding, int]] = {}
-    for number, finding in enumerate(findings):
-        same = finding.kind == "dtype"
-        key = (finding.kind, finding.message, finding.advice) if same else number
-        first, count = groups.get(key, (finding, 0))
-        groups[key] = first, count + 1
-    return list(groups.values())
 
 
 def _write_not_compared(out: Sink, names: Sequence[str]) -> None:
@@ -149,28 +144,8 @@ def _write_not_compared(out: Sink, names: Sequence[str]) -> None:
 
 
 def _write_config(out: Sink, config: Config) -> None:
-    """Write the behaviour that is not GPT-2's own, which nothing else shows."""
-    unusual = config.unusual()
-    places = " and ".join(dict.fromkeys(_find_place(config, key) for key in unusual))
-    if unusual:
-        text = ", ".join(f"{key} {_as_json(value)}" for key, value in unusual.items())
-        out.line("  config    ", (text, "yellow"), f" (from {places})")
-
-
-def _find_place(config: Config, key: str) -> str:
-    """Return what says so of a field: a file, the weights, or the program that wrote the file."""
-    if key in config.stated_in:
-        return config.stated_in[key]
-    sizes = config.stated_in.get("n_layer")
-    return "the weights" if key == "tie_word_embeddings" or sizes is None else f"{sizes} by default"
-
-
-def _count_files(files: Sequence[object]) -> str:
-    return "1 file beside it" if len(files) == 1 else f"{len(files):,} files beside it"
-
-
-def _as_json(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else clip(str(value))
+    if text := describe_behaviour(config):
+        out.line("  config    ", (text[0], "yellow"), f" (from {text[1]})")
 
 
 def _write_left(out: Sink, left: Iterable[LeftFile]) -> None:
@@ -214,7 +189,7 @@ def write_inspection(
             continue  # it stands below
         out.line("  ", ("fault", "red"), "     ", fault)
     if known:
-        out.line("  hparams   ", _describe_hparams(known.hparams, known.hparams_from))
+        out.line("  hparams   ", describe_hparams(known.hparams, known.hparams_from))
         _write_config(out, known.config)
         _write_dropped(out, known.dropped, report.notes)
     elif report.collection:
@@ -262,30 +237,3 @@ def _write_dropped(out: Sink, dropped: Iterable[Dropped], notes: Iterable[str]) 
         what = clip(group[0]) if len(group) == 1 else f"{len(group):,} tensors"
         out.line(f"  dropped   {what}: {reason}")
     write_notes(out, notes)
-
-
-def _name_cast(totals: Totals, loss: CastLoss) -> str:
-    """Return the dtype that a cast was to: that of all tensors, but for those that have no such."""
-    return totals.dtype if loss.dtype is None else loss.dtype.value
-
-
-def _describe_loss(loss: CastLoss) -> str:
-    """Return the largest errors that a cast introduced."""
-    if loss.max_abs_error is None or loss.max_rel_error is None:
-        return "no finite number was cast"
-    text = f"largest error {loss.max_abs_error:.3g}, relative {loss.max_rel_error:.3g}"
-    overflows = sum(loss.overflows.values())
-    return text + (f"; {overflows:,} numbers became infinite" if overflows else "")
-
-
-def describe_totals(totals: Totals) -> str:
-    """Return how many tensors there are, and how large they are."""
-    tensors = "1 tensor" if totals.tensors == 1 else f"{totals.tensors:,} tensors"
-    parameters = f"{totals.parameters:,} parameter" + ("" if totals.parameters == 1 else "s")
-    return f"{tensors}, {parameters}, {totals.nbytes:,} bytes, {totals.dtype}"
-
-
-def _describe_hparams(hparams: HParams, stated_by: str) -> str:
-    sizes = ", ".join(f"{key} {value}" for key, value in hparams.known().items())
-    unknown = "" if hparams.n_head else "; n_head is unknown"
-    return f"{sizes} (from {stated_by}{unknown})"

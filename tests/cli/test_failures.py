@@ -10,8 +10,9 @@ import pytest
 from support.console import is_one_error_line
 from support.documents import validator
 
-from gpt2_convert.cli.failures import Failure, describe_failure
+from gpt2_convert.cli.failures import describe_failure
 from gpt2_convert.errors import Advice, Problem, SchemaError, TargetExistsError
+from gpt2_convert.reports.outcome import Failure
 
 if TYPE_CHECKING:
     from pathlib import Path

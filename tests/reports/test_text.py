@@ -30,10 +30,8 @@ from gpt2_convert.checkpoint.collection import Dropped
 from gpt2_convert.cli.printer import spell_flag
 from gpt2_convert.errors import Advice, spell_keyword
 from gpt2_convert.reports.conversion import LeftFile
-from gpt2_convert.reports.summary import Totals
 from gpt2_convert.reports.text import (
     MOST_FINDINGS,
-    describe_totals,
     write_check,
     write_conversion,
     write_digests,
@@ -436,14 +434,3 @@ def test_a_long_name_that_was_dropped_makes_no_long_line() -> None:
     dropped = (Dropped("x" * 100_000, "the training step"),)
     write_conversion(page, conversion(dropped=dropped), 1.0)
     assert max(map(len, page.lines)) < 300
-
-
-@pytest.mark.parametrize(
-    ("totals", "text"),
-    [
-        (Totals(1, 1, 4, "float32"), "1 tensor, 1 parameter, 4 bytes, float32"),
-        (Totals(2, 1_000, 2_000, "mixed"), "2 tensors, 1,000 parameters, 2,000 bytes, mixed"),
-    ],
-)
-def test_one_tensor_is_no_tensors(totals: Totals, text: str) -> None:
-    assert describe_totals(totals) == text

@@ -11,6 +11,9 @@ import jsonschema
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+PROGRAM = {"tool": "gpt2-convert", "version": "0.1.0", "duration": 0.25}
+"""What the program adds to the document of a report."""
+
 
 def validator(name: str) -> jsonschema.Draft202012Validator:
     """Return what holds a document against ``schemas/<name>.schema.json``."""
@@ -19,6 +22,6 @@ def validator(name: str) -> jsonschema.Draft202012Validator:
 
 
 def assert_valid(document: Mapping[str, object], name: str) -> None:
-    """Whether a document is plain JSON, and the schema describes it."""
-    text = json.dumps(document, allow_nan=False)
+    """Whether the document of a report is plain JSON, and with the program's part as described."""
+    text = json.dumps({**PROGRAM, **document}, allow_nan=False)
     validator(name).validate(json.loads(text))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ...formats.readers import SourceFormat
     from ...formats.writers import TargetFormat
+    from ..results import Output
 
 
 class Conversion(NamedTuple):
@@ -55,12 +56,11 @@ def build_command(name: str, conversion: Conversion) -> click.Command:
         source: str,
         target: str,
         no_verify: bool,
-        as_json: bool,
-        quiet: bool,
+        output: Output,
         to: TargetFormat | None = conversion.to,
         **options: Any,  # noqa: ANN401 - each is a keyword of gpt2_convert.convert
     ) -> int:
-        with working(as_json, quiet) as progress:
+        with working(output) as progress:
             started = time.monotonic()
             report = gpt2_convert.convert(
                 source,
@@ -79,7 +79,7 @@ def build_command(name: str, conversion: Conversion) -> click.Command:
             write_conversion(Printer(), report, seconds, spell_flag)
 
         done = f"; {report.target.path} is complete{'' if no_verify else ' and verified'}"
-        return print_report(EQUAL, report, show, as_json, quiet, done)
+        return print_report(output, EQUAL, report, show, done)
 
     command.__doc__ = f"""Convert {conversion.summary}.
 

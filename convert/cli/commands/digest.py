@@ -17,6 +17,8 @@ from ..streams import print_error
 if TYPE_CHECKING:
     from typing import Any, Final
 
+    from ..results import Output
+
 
 @click.command(epilog=SOURCE_HELP)
 @path_argument("source")
@@ -28,12 +30,12 @@ if TYPE_CHECKING:
 )
 @common_options
 @as_is_option
-def digest(source: str, as_json: bool, quiet: bool, **options: Any) -> int:  # noqa: ANN401
+def digest(source: str, output: Output, **options: Any) -> int:  # noqa: ANN401
     """Print a SHA-256 of each tensor, of the configuration and, last, of the whole model.
 
     They are equal for equal models, whatever the container.
     """
-    with working(as_json, quiet) as progress:
+    with working(output) as progress:
         report = gpt2_convert.digest(source, progress=progress, **options)
 
     def show() -> None:
@@ -46,7 +48,7 @@ def digest(source: str, as_json: bool, quiet: bool, **options: Any) -> int:  # n
         for note in report.notes:
             print_error(note)  # stdout has lines for other programs
 
-    return print_report(EQUAL if report.ok else DIFFERENT, report, show, as_json, quiet)
+    return print_report(output, EQUAL if report.ok else DIFFERENT, report, show)
 
 
 COMMANDS: Final = {"digest": digest}

@@ -17,6 +17,8 @@ from ..results import print_report, working
 if TYPE_CHECKING:
     from typing import Any, Final
 
+    from ..results import Output
+
 NAME_HELP: Final = """\
 \b
 NAME may be
@@ -45,13 +47,13 @@ The environment may name
     "-f", "--force", is_flag=True, help="Replace files in FOLDER that are something else."
 )
 @output_options
-def fetch(name: str, folder: str | None, as_json: bool, quiet: bool, **options: Any) -> int:  # noqa: ANN401
+def fetch(name: str, folder: str | None, output: Output, **options: Any) -> int:  # noqa: ANN401
     """Fetch a model into FOLDER, models/NAME by default, and prove it.
 
     No file is there before all have come and are proven. What is there and right is not fetched
     again, and what came before a break is not either.
     """
-    with working(as_json, quiet, one_by_one=True) as progress:
+    with working(output, one_by_one=True) as progress:
         started = time.monotonic()
         report = gpt2_convert.fetch(name, folder, progress=progress, **options)
         seconds = time.monotonic() - started
@@ -61,7 +63,7 @@ def fetch(name: str, folder: str | None, as_json: bool, quiet: bool, **options: 
 
         write_fetch(Printer(), report, seconds)
 
-    return print_report(EQUAL, report, show, as_json, quiet, f"; {report.folder} is complete")
+    return print_report(output, EQUAL, report, show, f"; {report.folder} is complete")
 
 
 COMMANDS: Final = {"fetch": fetch}

@@ -16,9 +16,8 @@ from ...inference.continuation import Continuation, EndedBy
 from ...reports.generation import GenerationReport
 from ..exit_codes import EQUAL
 from ..options import SOURCE_HELP, common_options, heads_option, path_argument
-from ..printer import spell_flag
 from ..prompt import parse_ids, read_prompt
-from ..results import reporting_failures, working
+from ..results import print_report, reporting_failures, working
 from ..streams import print_error, print_result, write_at_once
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from ...tokenizer.encoder import Encoder
+    from ..results import Output
 
 _OPENAI_VOCAB: Final = 50257
 """Size of OpenAI's vocabulary, which ends with its one special token, <|endoftext|>."""
@@ -70,8 +70,7 @@ def generate(
     n: int,
     as_ids: bool,
     tokenizer: str | None,
-    as_json: bool,
-    quiet: bool,
+    output: Output,
     **options: Any,  # noqa: ANN401 - keywords of Model.generate, and of gpt2_convert.load
 ) -> int:
     """Print how MODEL goes on after PROMPT, as it comes, with up to N tokens.
@@ -79,7 +78,7 @@ def generate(
     It ends at <|endoftext|>. A PROMPT of '-' is read from stdin, less a newline at its end.
     """
     sampling = {name: options.pop(name) for name in ("temperature", "top_k", "top_p", "seed")}
-    with working(as_json, quiet) as progress:
+    with working(output) as progress:
         text = read_prompt(prompt)
         encoder = None if as_ids else _load_encoder(model, tokenizer, options)
         ids = parse_ids(text) if encoder is None else encoder.encode(text)
@@ -87,28 +86,25 @@ def generate(
         end = _find_end(loaded) if encoder is None else encoder.end_of_text
         continuation = Continuation(loaded, ids, n, end_of_text=end, **sampling)
     started = time.monotonic()
+    pieces: list[str] = []
     code = EQUAL
-    with reporting_failures(as_json, quiet):
-        if as_json:
-            text = "".join(_spell(continuation, encoder))
+    with reporting_failures(output):
+        if output.replaces_text:
+            pieces += _spell(continuation, encoder)
         else:
-            code = print_result(EQUAL, lambda: _stream(continuation, encoder))
+            code = print_result(EQUAL, lambda: _stream(continuation, encoder, pieces))
     report = GenerationReport(
         path=loaded.where,
         prompt=tuple(ids),
         ids=tuple(continuation.ids),
-        text=text if as_json and encoder else None,
+        text="".join(pieces) if encoder else None,
         ended_by=continuation.ended_by,
         seconds=time.monotonic() - started,
         notes=loaded.notes,
     )
-    if as_json:
-        from ..documents import print_document
-
-        return print_document(report.as_json(spell_flag), code)
-    if not quiet and report.ended_by is not None:
+    if not (output.quiet or output.replaces_text) and report.ended_by is not None:
         _tell(report, loaded.config.n_ctx)
-    return code
+    return print_report(output, code, report, lambda: None)
 
 
 def _load_encoder(model: str, tokenizer: str | None, options: dict[str, Any]) -> Encoder:
@@ -138,11 +134,15 @@ def _spell(continuation: Continuation, encoder: Encoder | None) -> Iterator[str]
         yield f" {each}" if number else str(each)
 
 
-def _stream(continuation: Continuation, encoder: Encoder | None) -> None:
-    """Print the tokens as they come; on a terminal, and after ids, the line is ended."""
+def _stream(continuation: Continuation, encoder: Encoder | None, pieces: list[str]) -> None:
+    """Print the tokens as they come; on a terminal, and after ids, the line is ended.
+
+    ``pieces`` gets all that was printed of them.
+    """
     piece = ""
     try:
         for piece in _spell(continuation, encoder):
+            pieces.append(piece)
             write_at_once(piece)
     except KeyboardInterrupt as interruption:
         interruption.add_note("the text is not at its end")

@@ -17,6 +17,8 @@ from ..streams import print_error
 if TYPE_CHECKING:
     from typing import Any, Final
 
+    from ..results import Output
+
 
 @click.command(epilog=SOURCE_HELP)
 @path_argument("source")
@@ -24,9 +26,9 @@ if TYPE_CHECKING:
 @click.option("--stats", is_flag=True, help="Read the weights and print statistics of them.")
 @common_options
 @as_is_option
-def inspect(source: str, flat: bool, as_json: bool, quiet: bool, **options: Any) -> int:  # noqa: ANN401
+def inspect(source: str, flat: bool, output: Output, **options: Any) -> int:  # noqa: ANN401
     """Show what is in a checkpoint, without reading its weights."""
-    with working(as_json, quiet, silent=not options["stats"]) as progress:
+    with working(output, silent=not options["stats"]) as progress:
         report = gpt2_convert.inspect(source, progress=progress, **options)
 
     def show() -> None:
@@ -34,7 +36,7 @@ def inspect(source: str, flat: bool, as_json: bool, quiet: bool, **options: Any)
 
         write_inspection(Printer(), report, flat=flat, spell=spell_flag)
 
-    code = print_report(EQUAL if report.ok else COULD_NOT, report, show, as_json, quiet)
+    code = print_report(output, EQUAL if report.ok else COULD_NOT, report, show)
     if not report.ok:
         left = len(report.obstacles) - 1
         print_error(report.obstacles[0] + (f" (and {left:,} more)" if left else ""))

@@ -22,6 +22,8 @@ from ..results import show_verification, working
 if TYPE_CHECKING:
     from typing import Any, Final
 
+    from ..results import Output
+
 
 @click.command(epilog=EITHER_HELP)
 @path_argument("source")
@@ -74,16 +76,16 @@ if TYPE_CHECKING:
 @common_options
 @as_is_option
 @weights_option
-def verify(source: str, target: str, as_json: bool, quiet: bool, **options: Any) -> int:  # noqa: ANN401
+def verify(source: str, target: str, output: Output, **options: Any) -> int:  # noqa: ANN401
     """Compare any two checkpoints: names, shapes, dtypes and every bit.
 
     With a tolerance, values count as equal where |source - target| <= atol + rtol * |source|. Exits
     with 0 if the two are equal and with 1 if they differ; with --logits with 0 unless a bound is
     missed.
     """
-    with working(as_json, quiet) as progress:
+    with working(output) as progress:
         report = gpt2_convert.verify(source, target, progress=progress, **options)
-    return show_verification(report, as_json, quiet)
+    return show_verification(output, report)
 
 
 COMMANDS: Final = {"verify": verify}

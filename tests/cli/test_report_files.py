@@ -1,0 +1,132 @@
+"""Reports go where they are sent, whole or not at all, and replace nothing but a report."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gpt2_convert.cli.program import run
+from gpt2_convert.cli.report_files import ReportFile, parse_report
+from gpt2_convert.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    Capture = pytest.CaptureFixture[str]
+
+
+@pytest.mark.parametrize(
+    ("text", "format", "path"),
+    [
+        ("a.json", "json", "a.json"),
+        ("a.MD", "markdown", "a.MD"),
+        ("x/a.html", "html", "x/a.html"),
+        ("a.xml", "junit", "a.xml"),
+        ("github:-", "github", "-"),
+        ("markdown:/a/b_c", "markdown", "/a/b_c"),
+        ("json:a.xml", "json", "a.xml"),
+        ("./a:b.json", "json", "./a:b.json"),
+        ("json:a:b", "json", "a:b"),
+    ],
+)
+def test_a_format_is_named_or_told_by_the_suffix(text: str, format: str, path: str) -> None:
+    assert parse_report(text) == ReportFile(format, path)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("-", "in which format"),
+        ("a.txt", "in which format.*json:a.txt"),
+        ("pdf:a", "no such format of reports: 'pdf'; there are: json, markdown, html, junit, git"),
+        ("json:", "name a file after the colon"),
+        ("", "in which format"),
+    ],
+)
+def test_what_names_no_format_or_file_is_refused(text: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        parse_report(text)
+
+
+def test_every_report_of_a_job_is_written_and_one_goes_to_stdout(
+    tiny: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    files = {name: tmp_path / f"r.{name}" for name in ("json", "md", "xml")}
+    options = [part for path in files.values() for part in ("--report", str(path))]
+    target = str(tmp_path / "out.npz")
+    assert run(["tf2npz", str(tiny), target, *options, "--report", "github:-"]) == 0
+    assert capsys.readouterr().out.startswith("::notice title=gpt2-convert tf2npz::verified")
+    assert json.loads(files["json"].read_text())["verified"] is True
+    assert files["md"].read_text().startswith("### ")
+    assert files["xml"].read_text().startswith("<?xml")
+
+
+def test_markdown_is_added_to_a_file_and_other_reports_replace_reports(
+    tiny: Path, tmp_path: Path
+) -> None:
+    summary, document = tmp_path / "summary", tmp_path / "r.json"
+    summary.write_text("before\n")
+    for _ in range(2):
+        arguments = ["--report", f"markdown:{summary}", "--report", str(document), "-q"]
+        assert run(["inspect", str(tiny), *arguments]) == 0
+    text = summary.read_text()
+    assert text.startswith("before\n")
+    assert text.count("\n- **program**") == 2
+    assert json.loads(document.read_text())["kind"] == "inspection"
+
+
+def test_a_job_that_fails_writes_its_reports(tmp_path: Path, capsys: Capture) -> None:
+    document, cases = tmp_path / "r.json", tmp_path / "r.xml"
+    absent = str(tmp_path / "absent")
+    assert run(["inspect", absent, "--report", str(document), "--report", str(cases)]) == 2
+    assert json.loads(document.read_text())["error"]["type"] == "SourceNotFoundError"
+    assert "<error message=" in cases.read_text()
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("reports", "says"),
+    [
+        (["a.json", "./a.json"], "two reports would go to"),
+        (["json:-", "github:-"], "two reports would go to stdout"),
+        (["absent/a.json"], "there is no folder"),
+        (["json:tiny"], "is a source or the target|is a folder"),
+        (["json:old.txt"], "is no report of this tool"),
+        (["markdown:data.bin"], "is no text"),
+        (["json:out.npz"], "is a source or the target"),
+    ],
+)
+def test_a_report_that_could_not_be_written_stops_the_job_before_it_begins(
+    reports: list[str],
+    says: str,
+    tiny: Path,
+    tmp_path: Path,
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.symlink(tiny, "tiny")
+    (tmp_path / "old.txt").write_text("mine\n")
+    (tmp_path / "data.bin").write_bytes(b"\0\1")
+    options = [part for each in reports for part in ("--report", each)]
+    before = sorted(os.listdir())
+    assert run(["tf2npz", "tiny", "out.npz", *options]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1
+    assert any(each in said.err for each in says.split("|"))
+    assert sorted(os.listdir()) == before
+    assert (tmp_path / "old.txt").read_text() == "mine\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_report_that_cannot_be_written_after_all_is_told_and_the_target_is_there(
+    tiny: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    target = tmp_path / "out.npz"
+    assert run(["tf2npz", str(tiny), str(target), "--report", "json:/dev/full"]) == 2
+    assert "no space left on device; " in capsys.readouterr().err
+    assert target.exists()
