@@ -55,8 +55,8 @@ from .reports.verification import Finding as Finding
 from .reports.verification import Kind as Kind
 from .reports.verification import VerificationError as VerificationError
 from .reports.verification import VerificationReport as VerificationReport
-from .tensors.casting import CastLoss as CastLoss
 from .tensors.dtype import DType as DType
+from .tensors.loss import CastLoss as CastLoss
 from .tensors.stats import TensorStats as TensorStats
 from .tensors.tensor import LazyTensor as LazyTensor
 from .tensors.tolerance import Tolerance as Tolerance

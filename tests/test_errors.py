@@ -17,7 +17,7 @@ from gpt2_convert.cli.printer import spell_flag
 from gpt2_convert.errors import Advice, Gpt2ConvertError, Problem, SchemaError
 from gpt2_convert.reports.summary import Side, Totals
 from gpt2_convert.reports.verification import Finding, Kind, VerificationError, VerificationReport
-from gpt2_convert.tensors.casting import CastLoss
+from gpt2_convert.tensors.loss import CastLoss, TensorLoss
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ REPORT = VerificationReport(
         Finding(Kind.VALUES, "wte", "1 of 32 elements differ", 1, 32, 0.5, (3,), "transposed"),
         Finding(Kind.EXTRA, "x", "not in the source", advice=Advice("{} ignores it", "drop", "x")),
     ),
-    loss=CastLoss(0.25, "wte", 0.5, "wpe", {"wte": 2}),
+    loss=CastLoss({"wte": TensorLoss(0.25, 0.5, 1, 2)}),
     notes=("read from the scope policy/",),
 )
 PROBLEMS = (

@@ -21,7 +21,7 @@ from ..progress import ignore_progress
 from ..reports.conversion import ConversionReport
 from ..reports.summary import Side, sum_up
 from ..reports.verification import VerificationError
-from ..tensors.casting import CastLoss
+from ..tensors.loss import CastLoss
 from .companions import check_companions, choose_companions, prove_companions
 from .digest import digest_tensors, list_digests
 from .source import build_source

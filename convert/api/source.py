@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from ..checkpoint.raw import RawCheckpoint
     from ..formats.engines import EngineName
     from ..formats.readers import SourceFormat
-    from ..tensors.casting import CastLoss
     from ..tensors.dtype import DType, DTypeName
+    from ..tensors.loss import CastLoss
     from ..tensors.tensor import LazyTensor
 
 

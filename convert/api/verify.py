@@ -10,7 +10,7 @@ from ..compare.checkpoints import compare
 from ..compare.logits import TOKENS, Bounds, compare_logits
 from ..errors import Advice, UsageError
 from ..formats.opening import open_raw
-from ..tensors.casting import CastLoss
+from ..tensors.loss import CastLoss
 from ..tensors.tolerance import Tolerance
 from .companions import compare_companions
 from .sample import Sample

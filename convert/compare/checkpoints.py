@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ..checkpoint.raw import RawCheckpoint
     from ..model.names import Match
     from ..progress import Progress
-    from ..tensors.casting import CastLoss
+    from ..tensors.loss import CastLoss
     from ..tensors.tensor import LazyTensor
 
 _WORKERS: Final = 2

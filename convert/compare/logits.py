@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..checkpoint.canonical import Checkpoint
     from ..inference.agreement import Agreement, Output
     from ..progress import Progress
-    from ..tensors.casting import CastLoss
+    from ..tensors.loss import CastLoss
     from ..tensors.tensor import LazyTensor
 
     Ids = npt.NDArray[np.integer[Any]]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ..checkpoint.config import Config
     from ..checkpoint.hparams import HParams
     from ..errors import Spell
-    from ..tensors.casting import CastLoss
+    from ..tensors.loss import CastLoss
     from .digest import DigestReport
     from .summary import Json, Side, Totals
     from .verification import Finding, VerificationReport

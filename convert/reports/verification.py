@@ -12,7 +12,7 @@ from ..tensors.tolerance import EXACT, Tolerance
 if TYPE_CHECKING:
     from ..errors import Advice, Spell
     from ..inference.agreement import Agreement
-    from ..tensors.casting import CastLoss
+    from ..tensors.loss import CastLoss
     from .summary import Json, Side, Totals
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from ..checkpoint.config import Config
     from ..checkpoint.hparams import HParams
-    from ..tensors.casting import CastLoss
+    from ..tensors.loss import CastLoss
     from .summary import Totals
     from .verification import Finding
 
@@ -61,12 +61,25 @@ def name_cast(totals: Totals, loss: CastLoss) -> str:
 
 
 def describe_loss(loss: CastLoss) -> str:
-    """Return the largest errors that a cast introduced."""
+    """Return what a cast has done to the numbers: how many are gone, and how far the others are."""
     if loss.max_abs_error is None or loss.max_rel_error is None:
         return "no finite number was cast"
-    text = f"largest error {loss.max_abs_error:.3g}, relative {loss.max_rel_error:.3g}"
-    overflows = sum(loss.overflows.values())
-    return text + (f"; {overflows:,} numbers became infinite" if overflows else "")
+    if not loss.max_abs_error:
+        parts = ["every number is what it was"]
+    else:
+        others = "of the others " if loss.zeroed else ""
+        where = f" (in {clip(loss.max_rel_error_in)})" if loss.max_rel_error_in else ""
+        parts = [f"largest relative error {others}{loss.max_rel_error:.3g}{where}"]
+        parts += [f"largest absolute error {loss.max_abs_error:.3g}"]
+    if loss.zeroed:
+        parts.insert(0, f"{_count_numbers(loss.zeroed)} rounded to zero")
+    if loss.overflows:
+        parts.append(f"{_count_numbers(loss.overflows)} made infinite")
+    return "; ".join(parts)
+
+
+def _count_numbers(count: int) -> str:
+    return "1 number" if count == 1 else f"{count:,} numbers"
 
 
 def _find_place(config: Config, key: str) -> str:

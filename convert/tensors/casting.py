@@ -6,7 +6,7 @@ element is rounded stands in :mod:`.floats`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from ..errors import Advice, CastError, UnsupportedError, UsageError
 from ..quoting import quote
 from .dtype import DType
 from .floats import cast, decode, find_overflows
+from .loss import TensorLoss
 from .tensor import rechunk
 
 if TYPE_CHECKING:
@@ -22,65 +23,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from .loss import CastLoss
     from .tensor import LazyTensor
 
     Array = npt.NDArray[Any]
-
-
-@dataclass(slots=True)
-class CastLoss:
-    """The largest errors that casts have introduced, filled in while the cast tensors are read.
-
-    The absolute error of an element is ``|after - before|``; the relative error is that divided by
-    ``|before|``, and 0 for a zero, which every type holds exactly. Elements that are NaN or
-    infinite before or after count in neither. Both are None until a finite element was cast, and
-    the name beside each is None while the error is 0. ``overflows`` are the numbers of finite
-    elements that became infinite, by tensor. Reading a tensor again changes nothing. ``dtype`` is
-    what they were cast to.
-    """
-
-    max_abs_error: float | None = None
-    max_abs_error_in: str | None = None
-    max_rel_error: float | None = None
-    max_rel_error_in: str | None = None
-    overflows: dict[str, int] = field(default_factory=dict)
-    dtype: DType | None = None
-
-    def add(self, name: str, before: Array, after: Array) -> None:
-        """Take in elements of the tensor ``name`` as they were and as they are."""
-        import numpy as np
-
-        # In the wider of the two types the difference is exact: it is a multiple of the smaller
-        # number's last place, and of fewer bits than that.
-        with np.errstate(all="ignore"):
-            errors = np.abs(after - before)
-        sizes = np.abs(before)
-        if not errors.size or not np.isfinite(errors.max()):
-            finite = np.isfinite(errors)
-            errors, sizes = errors[finite], sizes[finite]
-        if not errors.size:
-            return
-        largest = float(errors.max())
-        if self.max_abs_error is None or largest > self.max_abs_error:
-            self.max_abs_error, self.max_abs_error_in = largest, name if largest else None
-        relative = 0.0
-        if largest:
-            # The smallest number above zero in place of zero, where the error is zero as well.
-            ratios = errors / np.maximum(sizes, np.finfo(errors.dtype).smallest_subnormal)
-            worst = int(ratios.argmax())
-            relative = float(errors[worst]) / float(sizes[worst])
-        if self.max_rel_error is None or relative > self.max_rel_error:
-            self.max_rel_error, self.max_rel_error_in = relative, name if relative else None
-
-    def as_json(self) -> dict[str, object]:
-        """Return the loss as it stands in a report."""
-        return {
-            "max_abs_error": self.max_abs_error,
-            "max_abs_error_in": self.max_abs_error_in,
-            "max_rel_error": self.max_rel_error,
-            "max_rel_error_in": self.max_rel_error_in,
-            "overflows": sum(self.overflows.values()),
-        }
 
 
 def cast_tensors(
@@ -137,14 +83,14 @@ def _cast_chunks(
 ) -> Iterator[bytes]:
     """Yield the chunks of ``tensor``, each cast; the pieces are of other sizes than CHUNK."""
     size = tensor.dtype.itemsize or 1
-    overflows = 0
+    lost = TensorLoss()
     position = 0
     chunks = tensor.chunks()
     for chunk in chunks:
-        after = cast(chunk, tensor.dtype, dtype)
+        after = cast(chunk, tensor.dtype, dtype, None if loss is None else lost.add)
         if loss is not None or not allow_overflow:
             found = find_overflows(chunk, tensor.dtype, after, dtype)
-            overflows += found.size
+            lost.overflows += found.size
             if found.size and not allow_overflow:
                 # If the number is damage, the checksum at the end says so, and that matters more.
                 for _ in chunks:
@@ -152,12 +98,10 @@ def _cast_chunks(
                 start = int(found[0]) * size
                 element = chunk[start : start + size]
                 raise _overflow_error(tensor, (position + start) // size, element, dtype, where)
-        if loss is not None:
-            loss.add(tensor.name, decode(chunk, tensor.dtype), decode(after, dtype))
         position += len(chunk)
         yield after
-    if loss is not None and overflows:
-        loss.overflows[tensor.name] = overflows
+    if loss is not None:
+        loss.tensors[tensor.name] = lost
 
 
 def _overflow_error(

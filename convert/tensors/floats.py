@@ -14,12 +14,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .dtype import DType
+from .half import round_to_half, widen_half
 
 if TYPE_CHECKING:
     from typing import Any, Final
 
     import numpy as np
     import numpy.typing as npt
+
+    from .half import Watch
 
     Array = npt.NDArray[Any]
 
@@ -64,15 +67,21 @@ def decode(data: bytes, dtype: DType) -> Array:
     return np.frombuffer(data, np.dtype(dtype.value).newbyteorder("<"))
 
 
-def cast(data: bytes, source: DType, target: DType) -> bytes:
-    """Round elements of one floating-point type to another; what is too large becomes infinite."""
+def cast(data: bytes, source: DType, target: DType, watch: Watch | None = None) -> bytes:
+    """Round elements of one floating-point type to another; what is too large becomes infinite.
+
+    ``watch`` is given the numbers before and after, or the magnitudes of both.
+    """
     import numpy as np
 
     if source is target:
         return data
     values = decode(data, source)
     with np.errstate(all="ignore"):
-        if target is DType.BFLOAT16:
+        if (source, target) == (DType.FLOAT32, DType.FLOAT16):
+            result = round_to_half(values, watch)
+            watch = None
+        elif target is DType.BFLOAT16:
             single = _round_to_odd(values) if source is DType.FLOAT64 else values.astype("<f4")
             result = _round_to_upper_half(single)
         else:
@@ -83,7 +92,16 @@ def cast(data: bytes, source: DType, target: DType) -> bytes:
     if magnitudes.size and magnitudes.max() > infinity(source):
         nans = np.flatnonzero(magnitudes > infinity(source))
         result[nans] = _cast_nans(bits(data, source)[nans], source, target)
+    if watch is not None:
+        data = result.tobytes()
+        watch(_widen(values), _widen(decode(data, target)))
+        return data
     return result.tobytes()
+
+
+def _widen(values: Array) -> Array:
+    """Return numbers in a type that NumPy calculates with fast."""
+    return widen_half(values) if values.dtype.itemsize == 2 else values
 
 
 def find_overflows(before: bytes, source: DType, after: bytes, target: DType) -> Array:

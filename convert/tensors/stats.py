@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from ..errors import FormatError
 from .dtype import DType
 from .floats import decode
+from .half import widen_half
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -188,7 +189,7 @@ def _blocks(tensor: LazyTensor) -> Iterator[Array]:
     for chunk in tensor.chunks():
         values = decode(chunk, tensor.dtype)
         if tensor.dtype is DType.FLOAT16:
-            values = values.astype(np.float32)
+            values = widen_half(values)
         elif tensor.dtype is DType.BOOL:
             # Whatever is not 0 is true, in a damaged file too.
             values = (np.frombuffer(chunk, np.uint8) != 0).view(np.uint8)

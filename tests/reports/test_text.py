@@ -40,8 +40,8 @@ from gpt2_convert.reports.text import (
     write_verification,
 )
 from gpt2_convert.reports.verification import Finding, Kind
-from gpt2_convert.tensors.casting import CastLoss
 from gpt2_convert.tensors.dtype import DType
+from gpt2_convert.tensors.loss import CastLoss, TensorLoss
 
 if TYPE_CHECKING:
     from gpt2_convert.errors import Spell
@@ -102,7 +102,10 @@ def test_a_conversion_says_what_else_happened() -> None:
             "  verified  every bit equals the source, cast to float16, as TensorFlow 2.16.1 reads "
             "it; so do the configuration and 2 files beside it"
         ),
-        "  cast      largest error 0.25, relative 0.5; 1,234 numbers became infinite",
+        (
+            "  cast      3 numbers rounded to zero; largest relative error of the others 0.5 "
+            "(in wpe); largest absolute error 0.25; 1,234 numbers made infinite"
+        ),
         f"  sha256    {DIGESTS.sha256}",
         "  497,800,000 bytes written in 0.0 s, 497,759 MB/s",
     ]
@@ -124,8 +127,9 @@ def test_a_cast_of_no_finite_number_says_so() -> None:
     write_conversion(page, conversion(verification=verification(loss=CastLoss())), 1.0)
     assert "  cast      no finite number was cast" in page.lines
     page = Page()
-    write_conversion(page, conversion(verification=verification(loss=CastLoss(0.0, None, 0.0))), 1)
-    assert "  cast      largest error 0, relative 0" in page.lines
+    exact = CastLoss({"wte": TensorLoss(0.0, 0.0)})
+    write_conversion(page, conversion(verification=verification(loss=exact)), 1)
+    assert "  cast      every number is what it was" in page.lines
 
 
 def test_equal_checkpoints_are_equal_in_every_bit_and_in_their_configuration() -> None:

@@ -1,0 +1,135 @@
+"""What casts have lost, tensor by tensor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    import numpy.typing as npt
+
+    from .dtype import DType
+
+    Array = npt.NDArray[Any]
+
+
+@dataclass(slots=True)
+class TensorLoss:
+    """What a cast has done to the elements of one tensor.
+
+    Elements that are NaN or infinite before or after count in no error. The absolute error is
+    ``|after - before|``; the relative one is that divided by ``|before|``, among the elements that
+    did not become zero: of those, ``zeroed``, it would be 1. Both are None until a finite element
+    was cast. ``overflows`` are the finite elements that became infinite.
+    """
+
+    max_abs_error: float | None = None
+    max_rel_error: float | None = None
+    zeroed: int = 0
+    overflows: int = 0
+
+    def add(self, before: Array, after: Array) -> None:
+        """Take in elements as they were and as they are, or the magnitudes of both."""
+        import numpy as np
+
+        # In the wider of the two types the difference is exact: it is a multiple of the smaller
+        # number's last place, and of fewer bits than that.
+        with np.errstate(all="ignore"):
+            errors = np.subtract(after, before)
+            np.abs(errors, out=errors)
+        if not errors.size or not np.isfinite(errors.max()):
+            finite = np.isfinite(errors)
+            errors, before, after = errors[finite], before[finite], after[finite]
+        if not errors.size:
+            return
+        largest = float(errors.max())
+        self.max_abs_error = max(self.max_abs_error or 0.0, largest)
+        self.max_rel_error = self.max_rel_error or 0.0
+        if not largest:
+            return
+        sizes = np.abs(before)
+        # The smallest number above zero in place of zero, where the error is zero as well.
+        np.maximum(sizes, np.finfo(errors.dtype).smallest_subnormal, out=sizes)
+        with np.errstate(under="ignore"):
+            ratios = np.divide(errors, sizes, out=sizes)
+        if ratios.max() >= 1:
+            zeroed = np.asarray((after == 0) & (before != 0))
+            self.zeroed += int(np.count_nonzero(zeroed))
+            ratios[zeroed] = 0
+        worst = int(ratios.argmax())
+        if ratios[worst]:
+            relative = float(errors[worst]) / abs(float(before[worst]))
+            self.max_rel_error = max(self.max_rel_error, relative)
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as it stands in a report."""
+        return {
+            "max_abs_error": self.max_abs_error,
+            "max_rel_error": self.max_rel_error,
+            "zeroed": self.zeroed,
+            "overflows": self.overflows,
+        }
+
+
+@dataclass(slots=True)
+class CastLoss:
+    """What casts have lost, filled in while the cast tensors are read.
+
+    ``tensors`` has each that was read to its end, under its name; reading one again changes
+    nothing. ``dtype`` is what they were cast to.
+    """
+
+    tensors: dict[str, TensorLoss] = field(default_factory=dict)
+    dtype: DType | None = None
+
+    @property
+    def max_abs_error(self) -> float | None:
+        """The largest absolute error; None if no finite element was cast."""
+        return self._find("max_abs_error")[0]
+
+    @property
+    def max_abs_error_in(self) -> str | None:
+        """The tensor that it is in, the first of several; None while the error is 0."""
+        return self._find("max_abs_error")[1]
+
+    @property
+    def max_rel_error(self) -> float | None:
+        """The largest relative error among what did not become zero; None as above."""
+        return self._find("max_rel_error")[0]
+
+    @property
+    def max_rel_error_in(self) -> str | None:
+        """The tensor that it is in, the first of several; None while the error is 0."""
+        return self._find("max_rel_error")[1]
+
+    @property
+    def zeroed(self) -> int:
+        """How many elements were rounded to zero that were not zero."""
+        return sum(loss.zeroed for loss in self.tensors.values())
+
+    @property
+    def overflows(self) -> int:
+        """How many finite elements became infinite."""
+        return sum(loss.overflows for loss in self.tensors.values())
+
+    def _find(self, error: str) -> tuple[float | None, str | None]:
+        found: tuple[float | None, str | None] = None, None
+        for name, loss in self.tensors.items():
+            value = getattr(loss, error)
+            if value is not None and (found[0] is None or value > found[0]):
+                found = value, name if value else None
+        return found
+
+    def as_json(self) -> dict[str, object]:
+        """Return the loss as it stands in a report."""
+        return {
+            "max_abs_error": self.max_abs_error,
+            "max_abs_error_in": self.max_abs_error_in,
+            "max_rel_error": self.max_rel_error,
+            "max_rel_error_in": self.max_rel_error_in,
+            "zeroed": self.zeroed,
+            "overflows": self.overflows,
+            "tensors": [{"name": name, **loss.as_json()} for name, loss in self.tensors.items()],
+        }
