@@ -23,17 +23,14 @@ from .schema import load_family
 from .scopes import describe_choice, describe_scope
 from .skipped import find_skipped_weights
 from .stated import TIED, read_stated
-from .unknown import find_architecture, find_name_problems
+from .unknown import AS_IS, find_architecture, find_name_problems
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Final
 
     from ..checkpoint.raw import RawCheckpoint
     from .family import Family
     from .names import Match
-
-AS_IS: Final = Advice("convert takes it under its own names with {}", "as_is", True)
 
 
 def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None) -> Checkpoint:

@@ -1,18 +1,23 @@
-"""What an unknown tensor may be: a misspelt one of the model, or the head of another task.
+"""What an unknown tensor may be: a misspelt one, the head of another task, or another model's.
 
 Advice to rename a tensor is followed, and a wrong one makes another model. So a name is called
 misspelt only where a tensor of the model is missing whose shape is that of the unknown one, whose
 name has the same numbers in it, and is nearly the same otherwise. ``kv_attn`` is no ``c_attn``, and
 ``ln_3`` no ``ln_1``.
+
+Nor is anything to be left out that a model computes with: what belongs to another architecture, or
+stands in a layer, may be taken as it is, and no pattern that drops it is advised.
 """
 
 from __future__ import annotations
 
 import re
+import string
 from typing import TYPE_CHECKING
 
 from ..errors import Advice, Problem
 from ..quoting import clip, quote
+from .family import LAYER
 from .scopes import describe_scope
 
 if TYPE_CHECKING:
@@ -31,6 +36,7 @@ _MOST_CANDIDATES: Final = 5000
 _ALIKE: Final = 0.85
 """The share of the characters, as difflib counts them."""
 _NUMBER: Final = re.compile(r"[0-9]+")
+AS_IS: Final = Advice("convert takes it under its own names with {}", "as_is", True)
 
 
 def find_name_problems(found: Match, family: Family, sizes: Mapping[str, int]) -> list[Problem]:
@@ -48,7 +54,7 @@ def find_name_problems(found: Match, family: Family, sizes: Mapping[str, int]) -
             advice = Advice("{} leaves it out", "scope", scope)
         elif what := find_architecture([tensor.name], family)[1]:
             text += f": it belongs to {what}, which is not handled"
-            advice = Advice("{} leaves it out", "drop", clip(tensor.name))
+            advice = AS_IS
         elif head := find_head(tensor.name, family):
             text += f": it belongs to {head}, and not to the language model"
             advice = Advice("{} leaves it out", "drop", clip(tensor.name))
@@ -56,10 +62,13 @@ def find_name_problems(found: Match, family: Family, sizes: Mapping[str, int]) -
             text += f"; did you mean {quote(meant)}?"
         elif count < _SUGGESTIONS:
             owner, _, slot = _strip(tensor.name, found).rpartition("/")
-            advice = Advice("{} leaves it out", "drop")
+            advice = Advice("if it is no part of the model, {} leaves it out", "drop")
             if owner in {each.spell(found.spelling) for each, _ in found.tensors.values()}:
                 pattern = f"*/{slot}{found.ending}"
                 advice = Advice("if it is an optimizer's, {} leaves it out", "drop", pattern)
+            elif _is_in_layer(tensor.name, found, family):
+                text += ", and stands in a layer, so another architecture may need it"
+                advice = AS_IS
         problems.append(Problem(text, advice))
     return problems
 
@@ -116,6 +125,19 @@ def find_head(name: str, family: Family) -> str | None:
     """Return what the head of another task is that a tensor belongs to, by a part of its name."""
     parts = re.split("[./]", name)
     return next((what for part, what in family.heads.items() if part in parts), None)
+
+
+def _is_in_layer(name: str, found: Match, family: Family) -> bool:
+    """Whether a name is that of something in a layer, whatever number the layer has."""
+    name = family.spellings[found.spelling].unwrap(_strip(name, found))
+    rows = [row.spellings.get(found.spelling, "") for row in family.rows if row.per_layer]
+    fronts = {tuple(row.partition(LAYER)[::2]) for row in rows}
+    return any(
+        name.startswith(front)
+        and (rest := name.removeprefix(front).lstrip(string.digits)) != name.removeprefix(front)
+        and rest[:1] == back[:1]
+        for front, back in fronts
+    )
 
 
 def _strip(name: str, found: Match) -> str:

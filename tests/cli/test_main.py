@@ -183,7 +183,8 @@ def test_every_reason_against_a_model_is_listed(program: Program, tmp_path: Path
     done = program.run("inspect", source)
     assert done.code == 0
     assert (
-        "'model/x0' [1] is in no row of gpt2.toml; --drop leaves it out (and 24 more)" in done.out
+        "'model/x0' [1] is in no row of gpt2.toml; if it is no part of the model, --drop leaves it "
+        "out (and 24 more)" in done.out
     )
     assert all(f"'model/x{number}' [1] is in no row" in done.out for number in (1, 10, 24))
     assert "\n            ... and 5 more; the JSON document has them all\n" in done.out

@@ -98,11 +98,17 @@ REFUSALS: dict[str, tuple[dict[str, Array] | list[tuple[str, Array]], str]] = {
     ),
     "an unknown tensor": (
         {**bundles.gpt2_arrays(), "conv/w": np.zeros((2, 3), np.float32)},
-        "'conv/w' [2, 3] is in no row of gpt2.toml; drop=... leaves it out",
+        (
+            "'conv/w' [2, 3] is in no row of gpt2.toml; "
+            "if it is no part of the model, drop=... leaves it out"
+        ),
     ),
     "an unknown tensor that is called much like one that is there": (
         {**bundles.gpt2_arrays(), "model/ln_f/bb": np.zeros(3, np.float32)},
-        "'model/ln_f/bb' [3] is in no row of gpt2.toml; drop=... leaves it out",
+        (
+            "'model/ln_f/bb' [3] is in no row of gpt2.toml; "
+            "if it is no part of the model, drop=... leaves it out"
+        ),
     ),
     "the slots of an unknown optimizer": (
         {**bundles.gpt2_arrays(), "model/wte/Eve": np.zeros((61, 32), np.float32)},

@@ -93,6 +93,19 @@ def test_the_head_of_another_task_is_named_and_may_be_dropped(name: str, what: s
         ("h.0.crossattention.q_attn.weight", (32, 32), "cross attention"),
         ("h.0.ln_cross_attn.weight", (32,), "cross attention"),
         ("h.0.attn.attention.q_proj.weight", (32, 32), "a GPT-Neo"),
+        ("h.0.attn.c_attn.lora_B.default.weight", (96, 8), "a LoRA adapter"),
+        ("h.0.attn.c_attn.lora_magnitude_vector", (96,), "a LoRA adapter"),
+        ("h.0.attn.c_attn.ia3_l", (96, 1), "an IA3 adapter"),
+        ("prompt_encoder.default.embedding.weight", (8, 32), "a prompt or a prefix"),
+        ("h.1.output_adapters.adapters.x.adapter_down.0.weight", (2, 32), "a model with adapters"),
+        ("h.1.mlp.experts.3.c_fc.weight", (32, 128), "a mixture of experts"),
+        ("h.1.mlp.router.classifier.weight", (4, 32), "a mixture of experts"),
+        ("h.0.attn.rotary_emb.inv_freq", (4,), "a model with rotary embeddings"),
+        ("h.0.attn.c_attn.qweight", (8, 96), "a quantised model (GPTQ, AWQ)"),
+        ("h.0.attn.c_attn.SCB", (96,), "a quantised model (bitsandbytes)"),
+        ("h.0.attn.c_attn.weight_scale", (1,), "a quantised model"),
+        ("h.0.attn.c_attn.weight_mask", (32, 96), "a model that is being pruned"),
+        ("h.0.attn.q_norm.weight", (8,), "a model that normalises queries and keys"),
         ("transformer.h.0.attn.q_proj.weight", (32, 32), "a GPT-J"),
         ("h.0.attn.qkv_proj.weight", (96, 32), "a CodeGen"),
         ("model.layers.0.mlp.gate_proj.weight", (64, 32), "a LLaMA"),
@@ -113,12 +126,31 @@ def test_other_architectures_are_called_by_their_names(
         adopt(raws.raw({**arrays, name: floats(*shape)}))
     assert str(caught.value).startswith("memory: not a GPT-2")
     assert f"{name!r} belongs to {what}" in str(caught.value)
-    # What is added to a whole GPT-2 may be left out.
+    # What is added to a whole GPT-2 is a part of what the model computes: only whoever names it
+    # unasked has it left out.
     arrays = {**raws.huggingface(), name: floats(*shape)}
     problem = problem_of(arrays, name)
     assert f"it belongs to {what}" in problem
-    assert "did you mean" not in problem
+    assert problem.endswith("not handled; convert takes it under its own names with as_is=True")
     assert adopt(raws.raw(arrays, bundles.TINY), drop=[name])
+
+
+@pytest.mark.parametrize("wrapper", ["", "transformer.", "module.transformer."])
+def test_what_stands_in_a_layer_is_not_to_be_dropped(wrapper: str) -> None:
+    name = f"{wrapper}h.11.attn.gate"
+    arrays = {f"{wrapper}{key}": each for key, each in raws.huggingface().items()}
+    assert problem_of({**arrays, name: floats(3)}, name).endswith(
+        "in no row of gpt2.toml, and stands in a layer, so another architecture may need it; "
+        "convert takes it under its own names with as_is=True"
+    )
+    tf = {**bundles.gpt2_arrays(), "model/h0/attn/gate": floats(3)}
+    assert "stands in a layer" in problem_of(tf, "model/h0/attn/gate")
+    canonical = {**raws.canonical(), "blocks[0].attn.gate": floats(3)}
+    assert "stands in a layer" in problem_of(canonical, "blocks[0].attn.gate")
+    for other in ("h.x.attn.gate", "hh.0.gate", "gate"):
+        assert problem_of({**arrays, other: floats(3)}, other).endswith(
+            "if it is no part of the model, drop=... leaves it out"
+        )
 
 
 def test_no_name_of_a_gpt2_is_that_of_another_architecture() -> None:
