@@ -56,7 +56,8 @@ def inspect(
     """List the tensors, hparams and files of a checkpoint.
 
     No weights are read, unless ``stats`` asks for statistics of each tensor. A readable checkpoint
-    that is no GPT-2, or holds several, or lacks a shard, is listed too; the report says so. The
+    that is no GPT-2, or holds several, or lacks a shard, is listed too; the report says so, and is
+    false, since a conversion with the same keywords would be refused. The
     other keywords are those of :func:`.open`; with ``dtype`` the tensors are listed, and measured,
     as they are after the cast.
 
@@ -111,23 +112,23 @@ def inspect(
             stats=_measure(tensors, raw, progress or ignore_progress) if stats else None,
             engine=raw.engine,
             notes=raw.notes if taken is None else taken.notes,
-            obstacles=tuple(_find_obstacles(raw, checkpoint, refusal, beside.companions)),
+            errors=tuple(_find_errors(raw, checkpoint, refusal, beside.companions)),
             as_is=as_is,
             collection=collection,
         )
 
 
-def _find_obstacles(
+def _find_errors(
     raw: RawCheckpoint,
     checkpoint: Checkpoint | None,
     refusal: Gpt2ConvertError | None,
     companions: Iterable[Companion],
-) -> list[str]:
-    """Return what shows without reading weights and would stop a conversion even of a GPT-2."""
-    errors = [*raw.faults, *([refusal] if refusal else [])]
-    # What is unsupported, or no GPT-2, may well be sound; statements that contradict are not.
-    found = [error for error in errors if not isinstance(error, UnsupportedError | SchemaError)]
-    found += [error for error in errors if isinstance(error, SchemaError) and error.contradictory]
+) -> list[Gpt2ConvertError]:
+    """Return what shows without reading weights and would stop a conversion."""
+    found: list[Gpt2ConvertError] = list(raw.faults)
+    # What a lost shard would have had is no fault of the model's.
+    if refusal is not None and not (found and isinstance(refusal, SchemaError)):
+        found.append(refusal)
     if checkpoint is not None:
         allowance = Allowance()
         for companion in companions:
@@ -135,7 +136,7 @@ def _find_obstacles(
                 check_companion(companion, checkpoint.config.n_vocab, allowance)
             except Gpt2ConvertError as error:
                 found.append(error)
-    return [str(error) for error in found]
+    return found
 
 
 def _measure(

@@ -90,13 +90,7 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
         )
     problems += _find_tensor_problems(found, family, sizes, stated_by=stated_by)
     if problems:
-        alone = complete_sizes(_sizes_from_shapes(found, family), family)
-        sound = (
-            not found.repeated
-            and not found.unknown
-            and not _find_tensor_problems(found, family, alone, stated_by=THE_SHAPES)
-        )
-        raise SchemaError(raw.where, tuple(problems), contradictory=sound)
+        raise SchemaError(raw.where, tuple(problems))
     return Checkpoint(
         raw=raw,
         config=build_config(sizes, stated, family),

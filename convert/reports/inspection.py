@@ -24,9 +24,9 @@ class InspectionReport:
     ``checkpoint`` is None if it is no GPT-2; ``refusal`` is the error that says why then, and
     ``tensors`` are as the file spells them. Where it is taken ``as_is``, ``checkpoint`` is None,
     and ``collection`` is what would be carried over; None where ``refusal`` says why nothing is.
-    ``faults`` are what stands in the way of reading it, a missing shard for example. ``obstacles``
-    are the damage, the missing files and the contradictions that show without reading weights and
-    would stop any conversion. ``stats`` are those of each tensor, if they were asked for; None for
+    ``faults`` are what stands in the way of reading it, a missing shard for example. ``errors`` are
+    all those that show without reading weights and with which a conversion would end, the refusal
+    too. ``stats`` are those of each tensor, if they were asked for; None for
     one that has no numbers. ``engine`` is what read it, and ``notes`` are what should be known of
     that.
     """
@@ -42,17 +42,22 @@ class InspectionReport:
     stats: tuple[TensorStats | None, ...] | None = None
     engine: str = "native"
     notes: tuple[str, ...] = ()
-    obstacles: tuple[str, ...] = ()
+    errors: tuple[Gpt2ConvertError, ...] = ()
     as_is: bool = False
     collection: TensorCollection | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether no obstacle was seen; a checkpoint that is no GPT-2 may well be sound."""
-        return not self.obstacles
+        """Whether no obstacle was seen: a conversion with the same keywords may go ahead."""
+        return not self.errors
 
     def __bool__(self) -> bool:
         return self.ok
+
+    @property
+    def obstacles(self) -> tuple[str, ...]:
+        """What would stop a conversion, a sentence for each of the errors."""
+        return tuple(map(str, self.errors))
 
     @property
     def not_gpt2(self) -> str | None:
@@ -81,7 +86,7 @@ class InspectionReport:
         return {
             "kind": "inspection",
             "ok": self.ok,
-            "findings": [{"kind": "fault", "message": fault} for fault in self.obstacles],
+            "findings": [{"kind": "fault", "message": each.spell(spell)} for each in self.errors],
             "format": self.format,
             "path": self.path,
             "engine": self.engine,

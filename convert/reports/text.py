@@ -184,10 +184,10 @@ def write_inspection(
         out.line("  file      ", f"{file.path:<{width}}", f"  {size}")
     if report.engine != "native":
         out.line("  engine    ", report.engine)
+    spelled = {str(each): each.spell(spell) for each in report.errors}
     for fault in dict.fromkeys((*report.faults, *report.obstacles)):
-        if fault == report.not_gpt2:
-            continue  # it stands below
-        out.line("  ", ("fault", "red"), "     ", fault)
+        if fault != report.not_gpt2:  # which stands below
+            out.line("  ", ("fault", "red"), "     ", spelled.get(fault, fault))
     if known:
         out.line("  hparams   ", describe_hparams(known.hparams, known.hparams_from))
         _write_config(out, known.config)

@@ -6,16 +6,23 @@ from support.documents import assert_valid
 from support.reports import CONFIG_DOCUMENT, STATS, inspection, refusal
 
 from gpt2_convert.cli.printer import spell_flag
-from gpt2_convert.errors import FormatError
+from gpt2_convert.errors import Advice, FormatError
 
 
 def test_the_document_of_a_gpt2() -> None:
     report = inspection(
         faults=("model/b: no such file",),
-        obstacles=("model/b: no such file", "model/config.json: not JSON"),
+        errors=(
+            FormatError("model/b: no such file"),
+            FormatError("model/config.json: not JSON", Advice("see {}", "drop", "x")),
+        ),
         notes=("a note",),
     )
-    document = report.as_json()
+    assert report.obstacles == (
+        "model/b: no such file",
+        "model/config.json: not JSON; see drop='x'",
+    )
+    document = report.as_json(spell_flag)
     assert_valid(document, "inspect")
     tensors = document.pop("tensors")
     assert document == {
@@ -23,7 +30,7 @@ def test_the_document_of_a_gpt2() -> None:
         "ok": False,
         "findings": [
             {"kind": "fault", "message": "model/b: no such file"},
-            {"kind": "fault", "message": "model/config.json: not JSON"},
+            {"kind": "fault", "message": "model/config.json: not JSON; see --drop x"},
         ],
         "format": "safetensors",
         "path": "model",
@@ -60,13 +67,10 @@ def test_the_document_of_a_gpt2() -> None:
     assert [tensor["name"] for tensor in tensors] == ["wte", "blocks[0].attn.c_attn.b", "ln_f.g"]
 
 
-def test_what_would_stop_any_conversion_makes_it_false_and_being_no_gpt2_does_not() -> None:
+def test_what_would_stop_a_conversion_makes_it_false() -> None:
     assert inspection()
     assert inspection().as_json()["findings"] == []
-    other = inspection(refusal=refusal(2))
-    assert other
-    assert (other.as_json()["ok"], other.as_json()["findings"]) == (True, [])
-    broken = inspection(obstacles=("model/b: no such file",))
+    broken = inspection(errors=(FormatError("model/b: no such file"),))
     assert not broken
     assert not broken.ok
     assert broken.as_json()["ok"] is False

@@ -38,8 +38,8 @@ def inspect(source: str, flat: bool, output: Output, **options: Any) -> int:  # 
 
     code = print_report(output, EQUAL if report.ok else COULD_NOT, report, show)
     if not report.ok:
-        left = len(report.obstacles) - 1
-        print_error(report.obstacles[0] + (f" (and {left:,} more)" if left else ""))
+        left = len(report.errors) - 1
+        print_error(report.errors[0].spell(spell_flag) + (f" (and {left:,} more)" if left else ""))
     return code
 
 

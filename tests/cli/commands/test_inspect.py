@@ -7,15 +7,108 @@ import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
+from safetensors.numpy import save_file
 from support import bundles, raws
+from support.documents import assert_valid
 
 import gpt2_convert
 from gpt2_convert.cli.program import run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+    from typing import Any
 
-    import pytest
+    Arrays = Mapping[str, np.ndarray[Any, Any]]
+
+FLOAT = np.zeros(1, np.float32)
+
+
+def lacking(name: str) -> Callable[[Path], object]:
+    """Return what writes a safetensors model without one of its tensors."""
+    arrays = {key: each for key, each in raws.huggingface().items() if key != name}
+    return lambda folder: save_file(arrays, folder / "x.safetensors")
+
+
+def npz(arrays: Arrays) -> Callable[[Path], object]:
+    return lambda folder: np.savez(folder / "x.npz", **arrays)
+
+
+def mix(arrays: Arrays) -> Arrays:
+    """Turn some of the matrices, so that they contradict the others."""
+    return {
+        name: each.T.copy() if name.endswith("c_attn.weight") else each
+        for name, each in arrays.items()
+    }
+
+
+SOURCES: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
+    "a model": (npz(raws.huggingface()), ()),
+    "a model as it is": (npz(raws.huggingface()), ("--as-is",)),
+    "a mixed layout": (npz(mix(raws.huggingface())), ()),
+    "a mixed layout as it is": (npz(mix(raws.huggingface())), ("--as-is",)),
+    "a missing tensor": (lacking("h.1.ln_1.bias"), ()),
+    "an unknown tensor": (npz({**raws.huggingface(), "x": FLOAT}), ()),
+    "an unknown tensor that is left out": (
+        npz({**raws.huggingface(), "x": FLOAT}),
+        ("--drop", "x"),
+    ),
+    "the head of another task": (npz({**raws.huggingface(), "score.weight": FLOAT}), ()),
+    "multi-query attention": (npz({**raws.huggingface(), "h.0.attn.kv_attn.bias": FLOAT}), ()),
+    "another layer": (npz({**raws.huggingface(), "h.9.ln_1.bias": FLOAT}), ()),
+    "weights that are whole numbers": (
+        npz({**raws.huggingface(), "ln_f.bias": np.zeros(32, np.int32)}),
+        (),
+    ),
+    "another model": (npz({"bert.encoder.layer.0.x": FLOAT}), ()),
+    "another model as it is": (npz({"bert.encoder.layer.0.x": FLOAT}), ("--as-is",)),
+    "nothing to take": (npz({"x": FLOAT}), ("--as-is", "--drop", "*")),
+    "two models": (
+        npz(
+            {
+                f"{scope}/{name}": each
+                for scope in "ab"
+                for name, each in bundles.gpt2_arrays().items()
+            }
+        ),
+        (),
+    ),
+    "one of two models": (
+        npz(
+            {
+                f"{scope}/{name}": each
+                for scope in "ab"
+                for name, each in bundles.gpt2_arrays().items()
+            }
+        ),
+        ("--scope", "a"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SOURCES)
+def test_its_exit_code_is_that_of_a_conversion(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write, options = SOURCES[case]
+    write(tmp_path)
+    (source,) = map(str, tmp_path.glob("x.*"))
+    code = run(["convert", source, str(tmp_path / "out.npz"), *options])
+    refused = capsys.readouterr().err
+    assert run(["inspect", source, *options]) == code
+    shown = capsys.readouterr()
+    assert shown.err == refused
+    assert bool(shown.err) is (code == 2)
+    assert "\n  total  " in shown.out
+    assert ("\n  refused   " in shown.out) is (code == 2)
+    assert run(["inspect", source, *options, "--json"]) == code
+    document = json.loads(capsys.readouterr().out)
+    assert_valid(document, "inspect")
+    assert document["ok"] is (code == 0)
+    assert [f"gpt2-convert: {each['message']}\n" for each in document["findings"]] == (
+        [refused] if code else []
+    )
 
 
 def test_stats_are_shown_for_every_tensor(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
