@@ -103,7 +103,10 @@ class Source:
         notes = taken.notes
         if others := len(taken) - len(cast):
             what = "1 tensor is" if others == 1 else f"{others:,} tensors are"
-            notes = (*notes, f"{what} of no floating-point type, and never cast")
+            kinds = sorted(
+                {tensor.dtype for tensor in taken.values() if not tensor.dtype.is_floating}
+            )
+            notes = (*notes, f"{what} of a dtype that is never cast: {', '.join(kinds)}")
         return replace(taken, tensors={**taken.tensors, **cast}, notes=notes)
 
     def adopt(self, raw: RawCheckpoint) -> Checkpoint:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ..checkpoint.canonical import Checkpoint, Dropped
 from ..errors import Advice, Problem, SchemaError, UnsupportedError, UsageError
 from ..quoting import quote, quote_some
+from ..tensors.dtype import WEIGHT_DTYPES
 from ..tensors.tensor import same_bytes
 from .buffers import find_fault
 from .config import THE_SHAPES, build_config, complete_sizes
@@ -264,7 +265,7 @@ def _find_tensor_problems(
         shape = family.squeeze(slot, tensor.shape, found.spelling)
         right = slot.shape(sizes)
         if not tensor.dtype.is_floating:
-            texts.append(f"{quote(tensor.name)} is {tensor.dtype}; weights are floating point")
+            texts.append(f"{quote(tensor.name)} is {tensor.dtype}; weights are {WEIGHT_DTYPES}")
         elif shape != (right[::-1] if linear and right and slot.row.conv1d else right):
             text = f"{quote(tensor.name)} is {list(tensor.shape)}, expected {expected}"
             text += f" by {stated_by}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from ..errors import UnsupportedError, UsageError
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Final
 
     import numpy as np
 
@@ -19,8 +19,9 @@ DTypeName: TypeAlias = Literal["float16", "bfloat16", "float32", "float64"]
 class DType(StrEnum):
     """An element type. Members are strings, so ``np.dtype(tensor.dtype)`` works.
 
-    The exceptions are those that NumPy does not have: ``bfloat16``, and from ``qint8`` on what
-    TensorFlow alone has. The elements of the last three have no fixed size.
+    The exceptions are those that NumPy does not have: ``bfloat16``, from ``qint8`` on what
+    TensorFlow alone has, and floats of eight bits, under the names that torch and ml_dtypes give
+    them. The elements of the last three have no fixed size.
     """
 
     FLOAT16 = "float16"
@@ -45,6 +46,9 @@ class DType(StrEnum):
     QUINT16 = "quint16"
     FLOAT8_E4M3FN = "float8_e4m3fn"
     FLOAT8_E5M2 = "float8_e5m2"
+    FLOAT8_E4M3FNUZ = "float8_e4m3fnuz"
+    FLOAT8_E5M2FNUZ = "float8_e5m2fnuz"
+    FLOAT8_E8M0FNU = "float8_e8m0fnu"
     STRING = "string"
     RESOURCE = "resource"
     VARIANT = "variant"
@@ -63,6 +67,11 @@ class DType(StrEnum):
     def is_floating(self) -> bool:
         """Whether model weights can be of this type."""
         return self in _FLOATING
+
+    @property
+    def is_float8(self) -> bool:
+        """Whether it is a float of eight bits, which are carried and never cast."""
+        return self in _FLOAT8
 
 
 _ITEMSIZES = {
@@ -86,20 +95,24 @@ _ITEMSIZES = {
     DType.QINT32: 4,
     DType.QUINT8: 1,
     DType.QUINT16: 2,
-    DType.FLOAT8_E4M3FN: 1,
-    DType.FLOAT8_E5M2: 1,
 }
+_FLOAT8 = {
+    DType.FLOAT8_E4M3FN,
+    DType.FLOAT8_E5M2,
+    DType.FLOAT8_E4M3FNUZ,
+    DType.FLOAT8_E5M2FNUZ,
+    DType.FLOAT8_E8M0FNU,
+}
+_ITEMSIZES |= dict.fromkeys(_FLOAT8, 1)
 
 
-_NOT_IN_NUMPY = {
+_NOT_IN_NUMPY = _FLOAT8 | {
     DType.BFLOAT16,
     DType.QINT8,
     DType.QINT16,
     DType.QINT32,
     DType.QUINT8,
     DType.QUINT16,
-    DType.FLOAT8_E4M3FN,
-    DType.FLOAT8_E5M2,
     DType.STRING,
     DType.RESOURCE,
     DType.VARIANT,
@@ -107,6 +120,8 @@ _NOT_IN_NUMPY = {
 
 
 _FLOATING = {DType.FLOAT16, DType.BFLOAT16, DType.FLOAT32, DType.FLOAT64}
+WEIGHT_DTYPES: Final = "float16, bfloat16, float32 or float64"
+"""Those that weights can have, in words."""
 
 
 def numpy_dtype(dtype: DType) -> np.dtype[Any]:

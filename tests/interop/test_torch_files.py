@@ -35,7 +35,7 @@ pytestmark = [
 ]
 FORMATS = pytest.mark.parametrize("format", torch_files.FORMATS)
 DTYPES_OF_TORCH = sorted(name.removeprefix("torch.") for name in DTYPES)
-NEW = {"uint16", "uint32", "uint64", "float8_e4m3fn", "float8_e5m2"}
+NEW = {name for name in DTYPES_OF_TORCH if name.startswith(("uint", "float8"))} - {"uint8"}
 """Dtypes of which torch reads no file of the older format, though it writes them."""
 
 
@@ -392,3 +392,35 @@ def test_a_file_that_is_read_from_a_stream_is_torch_s_too(tmp_path: Path) -> Non
     torch.save({"a": torch.arange(3)}, stream)
     (tmp_path / "x").write_bytes(stream.getvalue())
     assert_same(tmp_path / "x", {"a": torch.arange(3)})
+
+
+# Floats of eight bits.
+
+
+@pytest.mark.parametrize("dtype", sorted(each for each in DTYPES_OF_TORCH if "float8" in each))
+def test_floats_of_eight_bits_go_where_safetensors_for_torch_puts_them(
+    dtype: str, tmp_path: Path
+) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    numbers = torch.arange(256, dtype=torch.uint8).view(getattr(torch, dtype)).reshape(16, 16)
+    value = {"w": numbers, "t": numbers.t(), "one": torch.ones(3)}
+    source = save(tmp_path / "x.pt", value)
+    save_file(
+        {name: each.contiguous() for name, each in value.items()}, tmp_path / "theirs.safetensors"
+    )
+    gpt2_convert.convert(source, tmp_path / "ours.safetensors", as_is=True)
+    ours = load_file(tmp_path / "ours.safetensors")
+    for name, tensor in value.items():
+        assert ours[name].dtype == tensor.dtype
+        assert bits(ours[name]) == bits(tensor)
+    for name in ("ours", "theirs"):
+        assert gpt2_convert.verify(source, tmp_path / f"{name}.safetensors", as_is=True).ok
+    digests = {
+        gpt2_convert.digest(path, as_is=True).sha256
+        for path in (source, tmp_path / "ours.safetensors", tmp_path / "theirs.safetensors")
+    }
+    assert len(digests) == 1
+    with pytest.raises(gpt2_convert.UnsupportedError, match=f"'t': NumPy has no {dtype}"):
+        gpt2_convert.convert(source, tmp_path / "out.npz", as_is=True)

@@ -143,7 +143,7 @@ REFUSALS: dict[str, tuple[dict[str, Array] | list[tuple[str, Array]], str]] = {
     ),
     "whole numbers as weights": (
         changed("model/wpe", np.zeros((16, 32), np.int32)),
-        "'model/wpe' is int32; weights are floating point",
+        "'model/wpe' is int32; weights are float16, bfloat16, float32 or float64",
     ),
     "a tensor that stands twice": (
         [*bundles.gpt2_arrays().items(), ("model/wpe", np.zeros((16, 32), np.float32))],

@@ -6,13 +6,13 @@ Every test that goes through the writers goes through this table.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import ml_dtypes
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from safetensors import deserialize, safe_open
 from support import raws, tf_writers
 
 import gpt2_convert
@@ -20,7 +20,6 @@ import gpt2_convert
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from typing import Any
 
     Arrays = dict[str, np.ndarray[Any, Any]]
 
@@ -72,13 +71,30 @@ def load_hdf5(path: Path) -> Arrays:
     return {name: np.asarray(array) for name, array in arrays.items()}
 
 
+FLOAT8_CODES: dict[str, Any] = {
+    "F8_E4M3": ml_dtypes.float8_e4m3fn,
+    "F8_E5M2": ml_dtypes.float8_e5m2,
+    "F8_E4M3FNUZ": ml_dtypes.float8_e4m3fnuz,
+    "F8_E5M2FNUZ": ml_dtypes.float8_e5m2fnuz,
+    "F8_E8M0": ml_dtypes.float8_e8m0fnu,
+}
+
+
 def load_safetensors(path: Path) -> Arrays:
     """Read a file, or all those of a folder."""
     # safetensors finds NumPy's bfloat16 once this package has made it known.
     assert ml_dtypes.bfloat16
     arrays: Arrays = {}
     for file in sorted(path.glob("*.safetensors")) if path.is_dir() else [path]:
-        arrays |= load_file(file)
+        # Floats of eight bits it gives out as bytes alone.
+        parts = deserialize(file.read_bytes())  # type: ignore[no-untyped-call]
+        arrays |= {
+            name: np.frombuffer(part["data"], FLOAT8_CODES[part["dtype"]]).reshape(part["shape"])
+            for name, part in parts
+            if part["dtype"] in FLOAT8_CODES
+        }
+        with safe_open(file, "numpy") as opened:
+            arrays |= {name: opened.get_tensor(name) for name in {*opened.keys()} - arrays.keys()}
     return arrays
 
 
@@ -94,7 +110,8 @@ NUMPY_DTYPES = frozenset(
         "float16", "float32", "float64", "complex64", "complex128",
     }
 )  # fmt: skip
-SAFETENSORS_DTYPES = NUMPY_DTYPES - {"complex128"} | {"bfloat16"}
+FLOAT8_DTYPES = frozenset(kind.__name__ for kind in FLOAT8_CODES.values())
+SAFETENSORS_DTYPES = NUMPY_DTYPES - {"complex128"} | {"bfloat16"} | FLOAT8_DTYPES
 TENSORFLOW_DTYPES = NUMPY_DTYPES | {"bfloat16"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from pathlib import Path
@@ -14,9 +15,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 from support import bundles, raws, tf_writers
 from support.documents import assert_valid
+from support.safetensors_files import encode, entry
 from support.tf_v1 import save_v1
 from support.writers import load_npz
 
@@ -34,6 +36,14 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+EIGHT_BITS = {
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "F8_E4M3FNUZ": "float8_e4m3fnuz",
+    "F8_E5M2FNUZ": "float8_e5m2fnuz",
+    "F8_E8M0": "float8_e8m0fnu",
+}
+"""The names that safetensors has for them, and those of torch and ml_dtypes."""
 GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 
@@ -182,7 +192,7 @@ def test_a_cast_leaves_integers_alone_and_says_so(tmp_path: Path) -> None:
     report = gpt2_convert.convert(source, tmp_path / "a.npz", as_is=True, dtype="float16")
     assert report.loss is not None
     assert report.loss.dtype is gpt2_convert.DType.FLOAT16
-    assert "1 tensor is of no floating-point type, and never cast" in report.notes
+    assert "1 tensor is of a dtype that is never cast: int64" in report.notes
     expected = {
         name: array if name == "global_step" else array.astype(np.float16)
         for name, array in with_slots(bert()).items()
@@ -194,10 +204,61 @@ def test_a_cast_leaves_integers_alone_and_says_so(tmp_path: Path) -> None:
 
 def test_complex128_is_told_to_be_none_of_safetensors_dtypes(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", z=np.ones(2, np.complex128))
-    with pytest.raises(gpt2_convert.UnsupportedError, match="'z': safetensors has no complex128"):
+    with pytest.raises(
+        gpt2_convert.UnsupportedError, match="'z': safetensors has no complex128"
+    ) as caught:
         gpt2_convert.convert(tmp_path / "x.npz", tmp_path / "a.safetensors", as_is=True)
+    assert str(caught.value) == (
+        f"{tmp_path / 'x.npz'}: 'z': safetensors has no complex128; drop='z' leaves it out"
+    )
     for name in ("a.npz", "a.h5"):
         assert gpt2_convert.convert(tmp_path / "x.npz", tmp_path / name, as_is=True).ok
+
+
+@pytest.mark.parametrize("code", EIGHT_BITS)
+def test_floats_of_eight_bits_are_carried_where_there_is_room_for_them(
+    code: str, tmp_path: Path
+) -> None:
+    source, data = tmp_path / "x.safetensors", bytes(range(256))
+    source.write_bytes(encode({"f8": entry(0, 256, [16, 16], code)}, data))
+    with safe_open(source, "numpy") as library:
+        assert library.get_slice("f8").get_dtype() == code
+    dtype = EIGHT_BITS[code]
+    report = gpt2_convert.convert(source, tmp_path / "a.safetensors", as_is=True, dtype="float16")
+    assert f"1 tensor is of a dtype that is never cast: {dtype}" in report.notes
+    with safe_open(tmp_path / "a.safetensors", "numpy") as library:
+        assert library.get_slice("f8").get_dtype() == code
+    assert (tmp_path / "a.safetensors").read_bytes().endswith(data)
+    assert gpt2_convert.verify(source, tmp_path / "a.safetensors", as_is=True).ok
+    (listed,) = gpt2_convert.digest(source, as_is=True).tensors
+    assert (listed.sha256, listed.dtype) == (hashlib.sha256(data).hexdigest(), dtype)
+    assert_valid(gpt2_convert.inspect(source, as_is=True).as_json(), "inspect")
+    assert_valid(report.as_json(), "report")
+    changed = tmp_path / "b.safetensors"
+    changed.write_bytes(encode({"f8": entry(0, 256, [16, 16], code)}, data[::-1]))
+    (found,) = gpt2_convert.verify(source, changed, as_is=True).findings
+    assert "256" in found.message
+    for name, told in (
+        ("a.npz", "NumPy has no {}, so npz cannot hold it"),
+        ("a.h5", "HDF5 has no native {}"),
+    ):
+        with pytest.raises(gpt2_convert.UnsupportedError) as caught:
+            gpt2_convert.convert(source, tmp_path / name, as_is=True)
+        assert str(caught.value).startswith(f"{source}: 'f8': {told.format(dtype)}; safetensors ")
+        assert str(caught.value).endswith("; drop='f8' leaves it out")
+
+
+def test_floats_of_eight_bits_are_no_weights(tmp_path: Path) -> None:
+    arrays = raws.huggingface()
+    save_file(arrays, tmp_path / "x.safetensors")
+    whole = (tmp_path / "x.safetensors").read_bytes()
+    length = int.from_bytes(whole[:8], "little")
+    fields = json.loads(whole[8 : 8 + length])
+    place = fields["ln_f.bias"]
+    place["shape"], place["dtype"] = [128], "F8_E4M3"
+    (tmp_path / "x.safetensors").write_bytes(encode(fields, whole[8 + length :]))
+    with pytest.raises(gpt2_convert.SchemaError, match=r"'ln_f\.bias' is float8_e4m3fn; weights"):
+        gpt2_convert.convert(tmp_path / "x.safetensors", tmp_path / "a.npz")
 
 
 @pytest.mark.parametrize("name", TARGETS)

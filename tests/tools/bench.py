@@ -98,7 +98,7 @@ def shard_model(model: Path, folder: Path) -> Path:
         names = [f"model-{number + 1:05d}-of-00003.safetensors" for number in range(3)]
         for name, part in zip(names, parts, strict=True):
             tensors = {tensor.name: tensor for tensor in part}
-            write_tensors(tensors, {"format": "pt"}, folder / name, lambda _: None)
+            write_tensors(tensors, {"format": "pt"}, folder / name, lambda _: None, "bench")
     weight_map = {
         tensor.name: name for name, part in zip(names, parts, strict=True) for tensor in part
     }

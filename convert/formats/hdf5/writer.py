@@ -89,6 +89,7 @@ def write(
             if tensor.dtype.is_floating:
                 text += "; safetensors holds it, or convert to another dtype"
                 raise UnsupportedError(text) from None
+            text += "; safetensors holds it" if tensor.dtype.is_float8 else ""
             advice = Advice("{} leaves it out", "drop", tensor.source_name)
             raise UnsupportedError(text, advice) from None
     if isinstance(checkpoint, Checkpoint):

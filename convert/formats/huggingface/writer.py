@@ -52,7 +52,8 @@ def write(checkpoint: Checkpoint, path: Path, advance: Callable[[int], None]) ->
     """
     config = spell_config(build_config(checkpoint), checkpoint.raw.where, sort_keys=True)
     (path / CONFIG).write_bytes(config)
-    write_tensors(rename_tensors(checkpoint), {"format": "pt"}, path / MODEL, advance)
+    tensors, where = rename_tensors(checkpoint), checkpoint.raw.where
+    write_tensors(tensors, {"format": "pt"}, path / MODEL, advance, where)
 
 
 def rename_tensors(checkpoint: Checkpoint) -> dict[str, LazyTensor]:

@@ -58,11 +58,13 @@ def write(checkpoint: TensorCollection, path: Path, advance: Callable[[int], Non
     for tensor in checkpoint.values():
         try:
             numpy_dtype(tensor.dtype)
-        except UnsupportedError as error:
-            text = f"{checkpoint.raw.where}: {quote(tensor.source_name)}: {error}, so npz cannot "
+        except UnsupportedError:
+            text = f"{checkpoint.raw.where}: {quote(tensor.source_name)}: NumPy has no "
+            text += f"{tensor.dtype}, so npz cannot "
             if not tensor.dtype.is_floating:
+                holds = "hold it; safetensors can" if tensor.dtype.is_float8 else "hold it"
                 advice = Advice("{} leaves it out", "drop", tensor.source_name)
-                raise UnsupportedError(f"{text}hold it", advice) from None
+                raise UnsupportedError(f"{text}{holds}", advice) from None
             advice = Advice("or cast it with {}", "dtype", "float32")
             raise UnsupportedError(f"{text}hold it; safetensors can", advice) from None
     check_names(checkpoint.keys(), checkpoint.raw.where)

@@ -40,6 +40,7 @@ _REFUSED: Final[dict[str, str]] = {
     "torch._utils._rebuild_sparse_csr_tensor": "a sparse tensor; save what its to_dense() gives",
     "torch._utils._rebuild_nested_tensor": "a nested tensor; save its parts",
     "torch._utils._rebuild_qtensor": "a quantised tensor; save what its dequantize() gives",
+    "torch.float4_e2m1fn_x2": "numbers of four bits; save a model that is not quantised",
     "torch._utils._rebuild_meta_tensor_no_storage": (
         "a tensor of the device 'meta', which has a shape and no values; save the model once it "
         "has weights"

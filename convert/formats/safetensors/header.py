@@ -36,6 +36,11 @@ DTYPES: Final[dict[str, DType]] = {
     "BOOL": DType.BOOL,
     "U8": DType.UINT8,
     "I8": DType.INT8,
+    "F8_E5M2": DType.FLOAT8_E5M2,
+    "F8_E4M3": DType.FLOAT8_E4M3FN,
+    "F8_E8M0": DType.FLOAT8_E8M0FNU,
+    "F8_E4M3FNUZ": DType.FLOAT8_E4M3FNUZ,
+    "F8_E5M2FNUZ": DType.FLOAT8_E5M2FNUZ,
     "I16": DType.INT16,
     "U16": DType.UINT16,
     "F16": DType.FLOAT16,
@@ -50,10 +55,8 @@ DTYPES: Final[dict[str, DType]] = {
 }
 """The format's names of the dtypes, in the library's order, by which it sorts what it writes."""
 CODES: Final = {dtype: code for code, dtype in DTYPES.items()}
-_NARROW_DTYPES: Final = (
-    "F4", "F6_E2M3", "F6_E3M2", "F8_E5M2", "F8_E4M3", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ",
-)  # fmt: skip
-"""Names that the format has and this tool has no type for."""
+_NARROW_DTYPES: Final = ("F4", "F6_E2M3", "F6_E3M2")
+"""Those whose elements are no whole bytes: the format has them, and this tool has not."""
 METADATA: Final = "__metadata__"
 LENGTH_BYTES: Final = 8
 MAX_FORMAT_HEADER_BYTES: Final = 100_000_000

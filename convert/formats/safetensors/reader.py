@@ -7,7 +7,7 @@ Files are read with pread and parsed here, since the library maps what it opens,
 under two names, and needs another package for bfloat16; :mod:`.cross_check` is where it has its
 say.
 
-Limits: dtypes narrower than a byte and the 8-bit floats are refused. The tensors of a missing shard
+Limits: dtypes narrower than a byte are refused. The tensors of a missing shard
 are unknown, since an index has no shapes.
 """
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from ...errors import UnsupportedError
+from ...errors import Advice, UnsupportedError
 from ...quoting import quote
 from ...tensors.read_ahead import read_ahead
 from ..provenance import state_in_metadata
@@ -56,7 +56,8 @@ def write(checkpoint: TensorCollection, path: Path, advance: Callable[[int], Non
         Gpt2ConvertError: a tensor cannot be read.
         OSError: the file cannot be written.
     """
-    write_tensors(checkpoint.tensors, state_in_metadata(checkpoint), path, advance)
+    where = checkpoint.raw.where
+    write_tensors(checkpoint.tensors, state_in_metadata(checkpoint), path, advance, where)
 
 
 def write_tensors(
@@ -64,15 +65,13 @@ def write_tensors(
     metadata: Mapping[str, str],
     path: Path,
     advance: Callable[[int], None],
+    where: str,
 ) -> None:
-    """Write ``tensors`` under the names that the mapping gives them; otherwise as :func:`write`."""
-    for tensor in tensors.values():
-        if tensor.dtype not in CODES:
-            raise UnsupportedError(
-                f"{quote(tensor.source_name)}: safetensors has no {tensor.dtype} dtype"
-            )
-    if METADATA in tensors:
-        raise UnsupportedError(f"{quote(METADATA)}: safetensors has that name for its metadata")
+    """Write ``tensors`` under the names that the mapping gives them; otherwise as :func:`write`.
+
+    ``where`` is the file that they are of.
+    """
+    _check(tensors, where)
     names = sorted(tensors, key=lambda name: (-_RANK[tensors[name].dtype], name))
     ordered = {name: tensors[name] for name in names}
     with path.open("wb") as file:
@@ -81,6 +80,27 @@ def write_tensors(
             for chunk in chunks:
                 file.write(chunk)
                 advance(len(chunk))
+
+
+def _check(tensors: Mapping[str, LazyTensor], where: str) -> None:
+    """Refuse what the format has no room for.
+
+    Raises:
+        UnsupportedError: a tensor is of a dtype that it does not have, or of a name.
+    """
+    for name, tensor in tensors.items():
+        fault = ""
+        if tensor.dtype not in CODES:
+            fault = f"safetensors has no {tensor.dtype}"
+        elif name == METADATA:
+            fault = "safetensors has that name for its metadata"
+        elif not _is_unicode(name):
+            fault = "not Unicode, as safetensors wants names"
+        if fault:
+            raise UnsupportedError(
+                f"{where}: {quote(tensor.source_name)}: {fault}",
+                Advice("{} leaves it out", "drop", tensor.source_name),
+            )
 
 
 def _header(tensors: Mapping[str, LazyTensor], metadata: Mapping[str, str]) -> bytes:
@@ -92,11 +112,7 @@ def _header(tensors: Mapping[str, LazyTensor], metadata: Mapping[str, str]) -> b
         code = CODES[tensor.dtype]
         fields[name] = {"dtype": code, "shape": tensor.shape, "data_offsets": [offset, end]}
         offset = end
-    try:
-        text = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:
-        name = next(name for name in tensors if not _is_unicode(name))
-        raise UnsupportedError(f"{quote(name)}: not Unicode, as safetensors wants names") from None
+    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % _ALIGNMENT)
     if len(text) > MAX_HEADER_BYTES:
         raise UnsupportedError(f"a safetensors header of {len(text):,} bytes, which none may have")

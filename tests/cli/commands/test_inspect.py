@@ -16,11 +16,11 @@ import gpt2_convert
 from gpt2_convert.cli.program import run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
     from typing import Any
 
-    Arrays = Mapping[str, np.ndarray[Any, Any]]
+    Arrays = dict[str, Any]
 
 FLOAT = np.zeros(1, np.float32)
 

@@ -54,7 +54,7 @@ def test_tensors_that_are_not_handled_are_named(name: str, words: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["torch.QInt8Storage", "torch.quint8", "torch.complex32", "torch.float8_e4m3fnuz"]
+    "name", ["torch.QInt8Storage", "torch.quint8", "torch.complex32", "torch.uint3"]
 )
 def test_dtypes_that_are_not_handled_are_named(name: str) -> None:
     with pytest.raises(UnsupportedError, match=f"asks for '{name}'"):

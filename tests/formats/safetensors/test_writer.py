@@ -16,7 +16,9 @@ from support.statements import compact, statement
 from support.writers import WRITERS
 
 import gpt2_convert
+from gpt2_convert.formats.safetensors.writer import write as write_collection
 from gpt2_convert.formats.safetensors.writer import write_tensors
+from gpt2_convert.model.as_is import take_as_is
 from gpt2_convert.tensors.dtype import DType
 from gpt2_convert.tensors.tensor import LazyTensor
 
@@ -45,7 +47,7 @@ def lazy(name: str, data: bytes, shape: tuple[int, ...], dtype: DType) -> LazyTe
 
 def write(path: Path, arrays: dict[str, Array], metadata: dict[str, str]) -> bytes:
     tensors = {name: raws.lazy("elsewhere", array) for name, array in arrays.items()}
-    write_tensors(tensors, metadata, path, lambda _: None)
+    write_tensors(tensors, metadata, path, lambda _: None, "x")
     return path.read_bytes()
 
 
@@ -126,7 +128,7 @@ def test_bfloat16_is_written_natively_before_the_other_two_byte_types(tmp_path: 
         "c": lazy("c", b"\x00\x00\x80\x3f", (), DType.FLOAT32),
     }
     path = tmp_path / "x.safetensors"
-    write_tensors(tensors, {"k": "v"}, path, lambda _: None)
+    write_tensors(tensors, {"k": "v"}, path, lambda _: None, "x")
     header = (
         b'{"__metadata__":{"k":"v"},"c":{"dtype":"F32","shape":[],"data_offsets":[0,4]},'
         b'"b":{"dtype":"BF16","shape":[2],"data_offsets":[4,8]},'
@@ -140,9 +142,20 @@ def test_bfloat16_is_written_natively_before_the_other_two_byte_types(tmp_path: 
 
 
 def test_a_name_that_is_not_unicode_is_refused(tmp_path: Path) -> None:
-    tensors = {"\udcff": lazy("a", b"", (0,), DType.UINT8)}
-    with pytest.raises(gpt2_convert.UnsupportedError, match="not Unicode"):
-        write_tensors(tensors, {}, tmp_path / "x", lambda _: None)
+    taken = take_as_is(raws.raw({"\udcff": np.zeros(1, np.uint8)}))
+    with pytest.raises(gpt2_convert.UnsupportedError, match=r"^memory: .*: not Unicode"):
+        write_collection(taken, tmp_path / "x", lambda _: None)
+    assert not (tmp_path / "x").exists()
+
+
+def test_the_name_of_the_metadata_is_refused(tmp_path: Path) -> None:
+    taken = take_as_is(raws.raw({"__metadata__": np.zeros(1, np.uint8)}))
+    with pytest.raises(gpt2_convert.UnsupportedError) as caught:
+        write_collection(taken, tmp_path / "x", lambda _: None)
+    assert str(caught.value) == (
+        "memory: '__metadata__': safetensors has that name for its metadata; "
+        "drop='__metadata__' leaves it out"
+    )
 
 
 def test_the_metadata_is_one_key_without_clock_host_or_path(tiny: Path, tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ CASES: dict[str, Case] = {
     "unknown dtype name": case(field("dtype", "F31"), f"'{WTE}': dtype: one of"),
     "dtype that is a number": case(field("dtype", 1), f"'{WTE}': dtype: one of"),
     "dtype of another width": case(field("dtype", "F64"), f"'{WTE}': shape"),
-    "dtype of eight bits": case(field("dtype", "F8_E4M3"), f"'{WTE}': dtype F8_E4M3", legal=True),
+    "dtype of four bits": case(field("dtype", "F4"), f"'{WTE}': dtype F4", legal=True),
     "shape that is a number": case(field("shape", 44), f"'{WTE}': shape: an array"),
     "shape with a float": case(field("shape", [11.0, 4]), f"'{WTE}': shape: whole numbers"),
     "shape with a string": case(field("shape", ["11", 4]), f"'{WTE}': shape: whole numbers"),
