@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import zipfile
 from collections import Counter, OrderedDict, defaultdict
 from typing import TYPE_CHECKING, Any
@@ -187,7 +188,7 @@ def test_a_training_checkpoint_is_read_for_its_model(
     assert_same(path, model.state_dict())
     with open_raw(path) as raw:
         (note,) = raw.notes
-    assert note.startswith("read from model; left out beside it: 'optimizer', ")
+    assert note.startswith("read from model; left out beside it: 'optimizer' (")
     assert note.endswith("'config'")
 
 
@@ -424,3 +425,46 @@ def test_floats_of_eight_bits_go_where_safetensors_for_torch_puts_them(
     assert len(digests) == 1
     with pytest.raises(gpt2_convert.UnsupportedError, match=f"'t': NumPy has no {dtype}"):
         gpt2_convert.convert(source, tmp_path / "out.npz", as_is=True)
+
+
+# What trainers save beside the weights.
+
+
+@FORMATS
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_plain_data_of_other_classes_beside_the_weights_are_left_out(
+    format: str, protocol: int, tmp_path: Path
+) -> None:
+    import argparse
+    import datetime
+    import pathlib
+
+    import torch
+
+    beside: dict[str, Any] = {
+        "args": argparse.Namespace(lr=3e-4, out=pathlib.PurePosixPath("out"), device="cuda"),
+        "best_val_loss": np.float64(2.5),
+        "steps": np.int64(7),
+        "out_dir": tmp_path,
+        "saved": datetime.datetime(2024, 2, 29, 12),
+        "seen": Counter({"a": 2}),
+        "log": defaultdict(list, loss=[1.0]),
+        "version": torch.__version__,
+        "shape": torch.Size([2, 3]),
+        "device": torch.device("cpu"),
+        "dtype": torch.bfloat16,
+        "layout": torch.strided,
+    }
+    weights = {"w": torch.arange(6.0).reshape(2, 3), "b": torch.ones(3, dtype=torch.bfloat16)}
+    alone = save(tmp_path / "alone.pt", weights, format, protocol)
+    whole = save(tmp_path / "whole.pt", {"model": weights, **beside}, format, protocol)
+    # Torch itself refuses the whole of it, unless it may run what is there.
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(whole, weights_only=True)
+    assert_same(whole, weights)
+    digests = [gpt2_convert.digest(path, as_is=True).sha256 for path in (alone, whole)]
+    assert digests[0] == digests[1]
+    with open_raw(whole) as raw:
+        (note,) = raw.notes
+    listed = ", ".join(map(repr, beside))
+    assert note == f"read from model; left out beside it: {listed}"

@@ -76,6 +76,10 @@ def open_zip(file: SourceFile, budget: Budget) -> Contents:
         raise FormatError(f"{file.path}: no {PICKLE} among its members, so torch did not save it")
     budget.add_header(len(data))
     pickle = interpret(data, f"{file.path}: {PICKLE}", budget=budget)
+    if left := len(data) - pickle.end:
+        raise FormatError(
+            f"{file.path}: {PICKLE}: {left:,} bytes after its end belong to nothing; fetch it again"
+        )
     check_count(len(pickle.storages), str(file.path))
     return Contents(
         value=pickle.value,

@@ -20,8 +20,8 @@ from ...errors import FormatError, UnsupportedError
 from ...quoting import quote
 from .budget import Budget
 from .machine import Machine, TruncatedError
-from .names import SAVE_WEIGHTS, call, check_name
-from .rebuild import refuse_hidden
+from .names import SAVE_WEIGHTS, call, check_name, create
+from .rebuild import refuse_hidden, refuse_special
 from .storages import parse_storage
 from .values import Kind, Node, describe
 
@@ -37,6 +37,8 @@ MAX_PICKLE: Final = 4 << 20
 """Bytes: 200 for each of as many tensors as may be. A GPT-2's has some tens of kilobytes, three
 times as many with its optimizer's."""
 _LAST_PROTOCOL: Final = 5
+_STATES: Final = {Kind.DICT: (Kind.DICT,), Kind.OBJECT: (Kind.DICT, Kind.TUPLE)}
+"""What the state of each may be: an array's is a tuple."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +70,9 @@ def interpret(
     machine = Machine(data, start, place)
     try:
         value = _run(machine, budget or Budget(place))
-    except TruncatedError:
+    except TruncatedError as error:
         if whole:
-            raise machine.damaged("it ends in the middle") from None
+            raise machine.damaged(f"it ends in the middle{error}") from None
         raise
     return Pickle(value, machine.position, machine.storages)
 
@@ -91,6 +93,8 @@ def _run(machine: Machine, budget: Budget) -> object:
             raise budget.refuse_opcodes(machine.place)
     finally:
         budget.opcodes -= count
+    if machine.position < machine.frame_end:
+        raise machine.damaged("its last FRAME goes on behind its end")
     value = machine.pop()
     if machine.stack or machine.suspended:
         raise machine.damaged("more than one value is left at its end")
@@ -157,15 +161,28 @@ def _reduce(machine: Machine) -> None:
     machine.push(call(function, args, machine.place))
 
 
+def _new_object(machine: Machine) -> None:
+    args, kind = machine.pop(), machine.pop()
+    machine.push(create(kind, args, machine.place))
+
+
 def _build(machine: Machine) -> None:
-    """Take the attributes of a dict, such as the ``_metadata`` of a module's, and forget them."""
+    """Take the state of an object, or the attributes of a dict, which are forgotten.
+
+    They are such as the ``_metadata`` of a module's.
+    """
     state, value = machine.pop(), machine.top()
-    if not isinstance(value, Node) or value.kind is not Kind.DICT or not isinstance(state, Node):
+    known = _STATES.get(value.kind, ()) if isinstance(value, Node) else ()
+    if not isinstance(value, Node) or not isinstance(state, Node) or state.kind not in known:
         raise UnsupportedError(
             f"{machine.place}: sets the state of {describe(value)}, which no weights need; "
             f"{SAVE_WEIGHTS}"
         )
-    refuse_hidden([state], machine.place)
+    refuse_special([state], machine.place)
+    if value.kind is Kind.OBJECT:
+        machine.add([state], Kind.OBJECT)
+    else:
+        refuse_hidden([state], machine.place)
 
 
 def _persistent_id(machine: Machine) -> None:
@@ -189,8 +206,16 @@ def _protocol(machine: Machine) -> None:
 
 
 def _frame(machine: Machine) -> None:
-    """Pass over the length of a frame, which is there for those who read piece by piece."""
-    machine.take(8)
+    """Check the length of a frame, which is there for those who read piece by piece."""
+    size = machine.take_number(8)
+    if machine.position < machine.frame_end:
+        raise machine.damaged(f"FRAME at byte {machine.position - 9:,} is within another")
+    left = len(machine.data) - machine.position
+    if size > left:
+        raise TruncatedError(
+            f": FRAME at byte {machine.position - 9:,} is of {size:,} bytes, and {left:,} are left"
+        )
+    machine.frame_end = machine.position + size
 
 
 _STOP: Final = ord(".")
@@ -236,6 +261,7 @@ OPCODES: Final[dict[int, Opcode]] = {
     0x93: _stack_global,  # STACK_GLOBAL
     ord("R"): _reduce,  # REDUCE
     ord("b"): _build,  # BUILD
+    0x81: _new_object,  # NEWOBJ
     ord("Q"): _persistent_id,  # BINPERSID
     # What is around it all.
     0x80: _protocol,  # PROTO

@@ -24,17 +24,18 @@ LONGEST_NAME: Final = 1000
 
 
 class TruncatedError(Exception):
-    """The data end before the pickle does."""
+    """The data end before the pickle does; the text says how that shows, if there is one."""
 
 
 class Machine:
     """The state of one pickle while it runs; ``place`` is what errors say of where it is."""
 
-    __slots__ = ("data", "memo", "place", "position", "stack", "storages", "suspended")
+    __slots__ = ("data", "frame_end", "memo", "place", "position", "stack", "storages", "suspended")
 
     def __init__(self, data: bytes, position: int, place: str) -> None:
         self.data = data
         self.position = position
+        self.frame_end = position
         self.place = place
         self.stack: list[object] = []
         self.suspended: list[list[object]] = []

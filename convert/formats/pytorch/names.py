@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from ...errors import FormatError, UnsupportedError
 from ...quoting import quote
 from .dtypes import DTYPES, STORAGES
+from .objects import OBJECTS, make_object
 from .rebuild import (
+    check_attributes,
     rebuild_parameter,
     rebuild_tensor,
     rebuild_tensor_v2,
     rebuild_tensor_v3,
-    refuse_hidden,
 )
 from .values import Kind, Name, Node, describe
 
@@ -80,6 +81,20 @@ def call(function: object, args: object, place: str) -> object:
     return CALLS[function.full](args, place)
 
 
+def create(kind: object, args: object, place: str) -> Node:
+    """Return what stands for a new object of a class, made without calling the class.
+
+    Raises:
+        UnsupportedError: it is none of those of plain data.
+        FormatError: the arguments are not what they should be.
+    """
+    if not isinstance(kind, Name) or kind.full not in OBJECTS:
+        raise UnsupportedError(f"{place}: makes an object of {describe(kind)}, which is no tensor")
+    if not isinstance(args, Node) or args.kind is not Kind.TUPLE:
+        raise FormatError(f"{place}: arguments expected, found {describe(args)}")
+    return make_object(kind.full, args)
+
+
 def _make_dict(args: Node, place: str) -> Node:
     """Return a dict: an empty one, or one of a list of pairs, as Python 2 has it."""
     made = Node(Kind.DICT)
@@ -107,6 +122,10 @@ def _keep_all(args: Node, place: str) -> Node:
     return args
 
 
+def _make_object(name: str) -> Call:
+    return lambda args, place: make_object(name, args)
+
+
 def _rebuild_from_type(args: Node, place: str) -> object:
     """Return a tensor that has attributes of Python's; they may be all but tensors.
 
@@ -117,7 +136,7 @@ def _rebuild_from_type(args: Node, place: str) -> object:
     kind = args[1]
     if not isinstance(kind, Name) or kind.full not in _CLASSES:
         raise UnsupportedError(f"{place}: a tensor of the class {describe(kind)}")
-    refuse_hidden(args[3:], place)
+    check_attributes(args[3:], place)
     return call(args[0], args[2], place)
 
 
@@ -125,10 +144,11 @@ _CLASSES: Final = ("torch.Tensor", "torch.nn.parameter.Parameter")
 _TYPES: Final = frozenset(
     {
         "torch.Tensor", "builtins.bool", "builtins.dict", "builtins.float", "builtins.int",
-        "builtins.list", "builtins.str", "builtins.tuple",
+        "builtins.list", "builtins.str", "builtins.tuple", "numpy.ndarray",
     }
 )  # fmt: skip
-"""What may be mentioned and not called: a defaultdict says what its values are."""
+"""What may be mentioned and not called: a defaultdict says what its values are, and an array of
+which class it is."""
 CALLS: Final[dict[str, Call]] = {
     "torch._utils._rebuild_tensor": rebuild_tensor,
     "torch._utils._rebuild_tensor_v2": rebuild_tensor_v2,
@@ -149,5 +169,6 @@ CALLS: Final[dict[str, Call]] = {
     "builtins.complex": _keep_all,
     "builtins.frozenset": _keep_all,
     "builtins.set": _keep_all,
+    **{name: _make_object(name) for name in OBJECTS},
 }
 """What may be called."""

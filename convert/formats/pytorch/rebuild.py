@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...errors import FormatError, UnsupportedError
-from ...quoting import clip
+from ...quoting import clip, quote
 from ..limits import check_rank
 from .dtypes import DTYPES
 from .values import Kind, Name, Node, Storage, Tensor, describe
@@ -66,8 +66,18 @@ def rebuild_parameter(args: Node, place: str) -> Tensor:
     """
     if not args or not isinstance(args[0], Tensor):
         raise FormatError(f"{place}: a tensor to be a parameter expected, found {describe(args)}")
-    refuse_hidden(args[1:], place)
+    check_attributes(args[1:], place)
     return args[0]
+
+
+def check_attributes(values: Sequence[object], place: str) -> None:
+    """Refuse hooks and attributes that mean something.
+
+    Raises:
+        UnsupportedError: tensors are in them, or attributes that Python gives a meaning to.
+    """
+    refuse_hidden(values, place)
+    refuse_special(values, place)
 
 
 def refuse_hidden(values: Sequence[object], place: str) -> None:
@@ -80,6 +90,24 @@ def refuse_hidden(values: Sequence[object], place: str) -> None:
         raise UnsupportedError(
             f"{place}: tensors as attributes of others, which no state dict has; save it without"
         )
+
+
+def refuse_special(states: Sequence[object], place: str) -> None:
+    """Refuse attributes such as ``__class__``, by which an object would become another.
+
+    A state is a dict, or a tuple in which there are some.
+
+    Raises:
+        UnsupportedError: there are some.
+    """
+    for state in states:
+        parts = state if isinstance(state, Node) and state.kind is Kind.TUPLE else [state]
+        dicts = (each for each in parts if isinstance(each, Node) and each.kind is Kind.DICT)
+        for name in (key for each in dicts for key in each[::2]):
+            if isinstance(name, str) and name.startswith("__") and name.endswith("__"):
+                raise UnsupportedError(
+                    f"{place}: sets the attribute {quote(name)}, which no weights need"
+                )
 
 
 def _check_count(args: Node, counts: tuple[int, ...], place: str) -> None:
@@ -112,7 +140,7 @@ def _build(args: Node, dtype: DType | None, place: str) -> Tensor:
     storage, offset, size, stride = args[:_BASIC]
     if not isinstance(storage, Storage):
         raise FormatError(f"{place}: a tensor's storage expected, found {describe(storage)}")
-    refuse_hidden(args[_BASIC:], place)
+    check_attributes(args[_BASIC:], place)
     dtype = dtype or storage.dtype
     shape, strides = _parse_numbers(size, "size", place), _parse_numbers(stride, "stride", place)
     if len(shape) != len(strides):

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...errors import FormatError, UnsupportedError
-from ...quoting import quote_some
+from ...quoting import quote, quote_some
 from ..limits import check_count
 from .names import SAVE_WEIGHTS
+from .objects import is_array
 from .values import Kind, Node, Tensor, describe
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ DeepSpeed."""
 MODEL_ARGS: Final = "model_args"
 _MOST_WRAPPERS: Final = 3
 """A dict in a dict in a dict."""
+_MOST_HOLDERS: Final = 8
+"""Names of what holds tensors beside a state dict: a trainer's have some three."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +128,23 @@ def _wrapped(node: Node) -> list[tuple[str, Node]]:
 
 def _describe_rest(node: Node, known: list[str]) -> str:
     """Return what stands in a dict beside keys that are known, what holds tensors first."""
-    holders: list[str] = []
+    holders: list[tuple[str, int]] = []
     plain: list[str] = []
-    tensors = 0
     for key, value in node.pairs():
         count = value.tensors if isinstance(value, Node) else isinstance(value, Tensor)
-        if key not in known:
-            (holders if count else plain).append(_name(key))
-            tensors += count
-    counted = "1 tensor" if tensors == 1 else f"{tensors:,} tensors"
-    told = [f"{quote_some(holders)} ({counted})"] if holders else []
+        if key not in known and count:
+            holders.append((quote(_name(key)), count))
+        elif key not in known:
+            plain.append(_name(key))
+    if unnamed := holders[_MOST_HOLDERS:]:
+        total = sum(count for _, count in unnamed)
+        holders[_MOST_HOLDERS:] = [(f"{len(unnamed):,} more", total)]
+    told = [f"{name} ({_count_tensors(count)})" for name, count in holders]
     return ", ".join(told + ([quote_some(plain)] if plain else []))
+
+
+def _count_tensors(count: int) -> str:
+    return "1 tensor" if count == 1 else f"{count:,} tensors"
 
 
 def _list_tensors(node: Node, place: str) -> tuple[list[tuple[str, Tensor]], list[str]]:
@@ -143,14 +152,22 @@ def _list_tensors(node: Node, place: str) -> tuple[list[tuple[str, Tensor]], lis
     tensors: list[tuple[str, Tensor]] = []
     plain: list[str] = []
     holders: list[str] = []
+    arrays: list[str] = []
     for key, value in node.pairs():
-        if not isinstance(value, Tensor):
+        if is_array(value):
+            arrays.append(_name(key))
+        elif not isinstance(value, Tensor):
             (holders if isinstance(value, Node) and value.tensors else plain).append(_name(key))
         elif isinstance(key, str):
             tensors.append((key, value))
             check_count(len(tensors), place)
         else:
             raise FormatError(f"{place}: the name of a tensor expected, found {describe(key)}")
+    if arrays:
+        raise UnsupportedError(
+            f"{place}: {quote_some(arrays)}: arrays of NumPy's and no tensors; save what "
+            "torch.from_numpy() makes of them, or all of them with numpy.savez()"
+        )
     if not tensors and holders:
         raise UnsupportedError(
             f"{place}: no state dict: tensors are in {quote_some(holders)}, and it is known by the "

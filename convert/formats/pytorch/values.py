@@ -30,19 +30,22 @@ class Kind(StrEnum):
     LIST = "list"
     DICT = "dict"
     SET = "set"
+    OBJECT = "object"
 
 
 class Node(list[object]):
     """A container: its items, how deep it goes, and how many tensors are in it.
 
-    A dict has its keys and values by turns. The two counts are those of the moment at which an item
+    A dict has its keys and values by turns. An object has the ``name`` of its class, and what it
+    was made of. The two counts are those of the moment at which an item
     was added: one that grows later is not counted again.
     """
 
-    __slots__ = ("depth", "kind", "tensors")
+    __slots__ = ("depth", "kind", "name", "tensors")
 
     def __init__(self, kind: Kind, items: Sequence[object] = ()) -> None:
         self.kind = kind
+        self.name = ""
         self.depth = 1
         self.tensors = 0
         if items:
@@ -106,7 +109,7 @@ class Tensor:
 def describe(value: object) -> str:
     """Return what a value is, for a message: never long, and of the inside nothing is shown."""
     if isinstance(value, Node):
-        return f"a {value.kind}"
+        return f"an object of {value.name}" if value.name else f"a {value.kind}"
     if isinstance(value, Name):
         return f"the name {clip(repr(value.full))}"
     if isinstance(value, Storage | Tensor):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import pickletools
+import struct
 import sys
 from collections import OrderedDict
 from contextlib import suppress
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PLACE = "x.pt: data.pkl"
+NAMESPACE = b"cargparse\nNamespace\n)\x81"
 PROTOCOLS = pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 NAMES = {
     "MARK", "STOP", "NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1",
@@ -31,9 +33,10 @@ NAMES = {
     "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_LIST", "APPEND", "APPENDS",
     "EMPTY_DICT", "SETITEM", "SETITEMS", "EMPTY_SET", "ADDITEMS", "FROZENSET", "BINPUT",
     "LONG_BINPUT", "MEMOIZE", "BINGET", "LONG_BINGET", "GLOBAL", "STACK_GLOBAL", "REDUCE", "BUILD",
-    "BINPERSID", "PROTO", "FRAME",
+    "BINPERSID", "PROTO", "FRAME", "NEWOBJ",
 }  # fmt: skip
-"""What torch.save writes in protocols 2 to 4, typed out from disassembled files."""
+"""What torch.save writes in protocols 2 to 4, typed out from disassembled files; the last for
+plain data of other classes."""
 
 
 def plain(value: object) -> Any:  # noqa: ANN401
@@ -251,8 +254,10 @@ PROGRAMS = {
     "an attribute of torch": ("torch", "hub.load"),
     "torch.load": ("torch.serialization", "load"),
     "torch's own evaluation": ("torch.jit", "annotations.eval"),
-    "a class that NumPy needs": ("numpy.core.multiarray", "scalar"),
-    "a class of argparse": ("argparse", "Namespace"),
+    "another function of NumPy's": ("numpy.core.multiarray", "fromfile"),
+    "another class of argparse": ("argparse", "ArgumentParser"),
+    "what a path can do": ("pathlib", "PosixPath.unlink"),
+    "any class of a module that is known": ("datetime", "datetime.now"),
     "a whole model": ("transformers.models.gpt2.modeling_gpt2", "GPT2LMHeadModel"),
     "an optimizer": ("torch.optim.adam", "Adam"),
     "a name that is empty": ("", ""),
@@ -312,7 +317,6 @@ def test_programs_that_python_would_run_are_refused(program: object, protocol: i
         (b"(ios\nsystem\n.", "INST"),
         (b"(cos\nsystem\no.", "GLOBAL"),
         (b"(No.", "OBJ"),
-        (b"N)\x81.", "NEWOBJ"),
         (b"N)}\x92.", "NEWOBJ_EX"),
         (b"Pos\n.", "PERSID"),
         (b"\x82\x01.", "EXT1"),
@@ -354,9 +358,60 @@ def test_what_the_list_has_cannot_be_called_for_anything_else() -> None:
     assert "calls 'text'" in refusal(b"X\4\0\0\0text)R.", gpt2_convert.UnsupportedError)
 
 
-def test_a_state_is_set_of_dicts_alone() -> None:
-    for data in (b"]}b.", b"NNb.", b")}b.", b"}Nb.", b"c__builtin__\nset\n)R}b."):
+def test_a_state_is_set_of_dicts_and_plain_objects_alone() -> None:
+    for data in (b"]}b.", b"NNb.", b")}b.", b"}Nb.", b"})b.", b"c__builtin__\nset\n)R}b."):
         assert "sets the state of" in refusal(data, gpt2_convert.UnsupportedError)
+    assert "sets the state of an object of argparse.Namespace" in refusal(
+        NAMESPACE + b"Nb.", gpt2_convert.UnsupportedError
+    )
+
+
+@pytest.mark.parametrize("name", ["__class__", "__dict__", "__reduce__", "__setstate__"])
+def test_an_attribute_that_python_gives_a_meaning_to_is_refused_by_name(name: str) -> None:
+    state = b"}" + pickle.dumps(name, 2)[2:-1] + b"K\1s"
+    for of in (b"}", b"ccollections\nOrderedDict\n)R", NAMESPACE):
+        for data in (of + state + b"b.", of + b"N" + state + b"\x86b."):
+            message = refusal(data, gpt2_convert.UnsupportedError)
+            assert (
+                f"sets the attribute '{name}'" in message or "sets the state of a dict" in message
+            )
+
+
+def test_a_new_object_is_one_of_plain_data() -> None:
+    for kind in (b"N", b"X\1\0\0\0x", b"ccollections\nOrderedDict\n", b"ctorch\nTensor\n"):
+        assert "makes an object of" in refusal(kind + b")\x81.", gpt2_convert.UnsupportedError)
+    assert "arguments expected" in refusal(NAMESPACE[:-2] + b"N\x81.", gpt2_convert.FormatError)
+
+
+# Frames.
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (
+            b"\x95" + struct.pack("<Q", 1 << 62) + b"}.",
+            "FRAME at byte 2 is of 4,611,686,018,427,387,904",
+        ),
+        (b"\x95" + struct.pack("<Q", 3) + b"}.", "FRAME at byte 2 is of 3 bytes, and 2 are left"),
+        (
+            b"\x95" + struct.pack("<Q", 12) + b"\x95" + struct.pack("<Q", 2) + b"}.  ",
+            "FRAME at byte 11",
+        ),
+        (b"\x95" + struct.pack("<Q", 3) + b"}. ", "its last FRAME goes on behind its end"),
+    ],
+)
+def test_a_frame_is_as_long_as_it_says(data: bytes, words: str) -> None:
+    assert words in refusal(b"\x80\x04" + data, gpt2_convert.FormatError)
+
+
+def test_a_frame_that_goes_on_behind_what_was_read_is_told_from_damage() -> None:
+    data = pickle.dumps([1.5] * 500, 4)
+    with pytest.raises(TruncatedError):
+        interpret(data[:100], PLACE, whole=False)
+    # Many frames, and bytes outside of any.
+    value = [b"x" * 70_000, ["y" * 100] * 3, list(range(40_000)), b"z" * 70_000]
+    assert plain(interpret(pickle.dumps(value, 4), PLACE).value) == value
 
 
 def test_a_later_protocol_is_refused() -> None:

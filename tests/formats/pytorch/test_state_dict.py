@@ -9,6 +9,7 @@ import pytest
 
 from gpt2_convert import FormatError, UnsupportedError
 from gpt2_convert.formats import limits
+from gpt2_convert.formats.pytorch.objects import make_object
 from gpt2_convert.formats.pytorch.state_dict import find_state_dict
 from gpt2_convert.formats.pytorch.values import Kind, Name, Node, Storage, Tensor
 from gpt2_convert.tensors.dtype import DType
@@ -23,6 +24,8 @@ STATE = {"wte.weight": A, "wpe.weight": B}
 
 def node(value: object) -> object:
     """Return a value with its dicts and lists as nodes."""
+    if isinstance(value, Node):
+        return value
     if isinstance(value, dict):
         return Node(Kind.DICT, [node(each) for pair in value.items() for each in pair])
     if isinstance(value, list):
@@ -62,12 +65,29 @@ def test_what_stands_beside_it_is_left_out_and_said() -> None:
     assert tensors == STATE
     (note,) = notes
     assert note == (
-        "read from model; left out beside it: 'optimizer', 'best_val_loss' (3 tensors), "
-        "'iter_num', 'config'"
+        "read from model; left out beside it: 'optimizer' (2 tensors), "
+        "'best_val_loss' (1 tensor), 'iter_num', 'config'"
     )
     assert find({"epoch": 3, "state_dict": {"model": STATE, "ema": {"x": C}}})[1] == (
         "read from state_dict; left out beside it: 'epoch'",
         "read from state_dict/model; left out beside it: 'ema' (1 tensor)",
+    )
+
+
+def test_many_names_beside_it_are_counted() -> None:
+    (note,) = find({"model": STATE, **{f"x{number}": [C, C] for number in range(11)}})[1]
+    assert note.endswith("'x6' (2 tensors), 'x7' (2 tensors), 3 more (6 tensors)")
+
+
+def test_arrays_of_numpy_s_are_not_left_out_of_a_state_dict() -> None:
+    array = make_object("numpy.core.multiarray._reconstruct", Node(Kind.TUPLE))
+    for value in ({**STATE, "x": array}, {"model": {"x": array}}):
+        with pytest.raises(UnsupportedError, match="'x': arrays of NumPy's and no tensors"):
+            find(value)
+    with pytest.raises(UnsupportedError, match="tensors are in 'x', deeper than a state dict"):
+        find({**STATE, "x": [array]})
+    assert find({"model": STATE, "loss": array})[1] == (
+        "read from model; left out beside it: 'loss' (1 tensor)",
     )
 
 

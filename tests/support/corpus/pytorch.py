@@ -183,9 +183,11 @@ MALICIOUS: Mapping[str, tuple[Write, str]] = {
     "a name of 100,000 bytes": (program(b"c" + b"x" * 100_000 + b"\nx\n."), "a name of more than"),
     "a name without an end": (program(b"cos"), BROKEN),
     "a class of NumPy's": (
-        called("numpy.core.multiarray", "_reconstruct"), ASKS.format(".*_reconstruct")
+        called("numpy.core.multiarray", "fromfile"), ASKS.format(".*fromfile")
     ),
-    "a class of argparse": (called("argparse", "Namespace"), ASKS.format("argparse.Namespace")),
+    "a class of argparse": (
+        called("argparse", "ArgumentParser"), ASKS.format("argparse.ArgumentParser")
+    ),
     "an optimizer": (called("torch.optim.adam", "Adam"), ASKS.format("torch.optim.adam.Adam")),
     "a whole model": (
         called("transformers.models.gpt2.modeling_gpt2", "GPT2LMHeadModel"), ".*GPT2LMHeadModel"
@@ -194,7 +196,7 @@ MALICIOUS: Mapping[str, tuple[Write, str]] = {
     "a call of a storage": (called("torch", "FloatStorage", 4), "calls the name 'torch.FloatSt"),
     "a call of a text": (program(in_state(b"X\1\0\0\0x)R")), "calls 'x'"),
     "a call of a call": (program(in_state(b"ccollections\nOrderedDict\n)R)R")), "calls a dict"),
-    "a new object": (program(in_state(b"ccollections\nOrderedDict\n)\x81")), "opcode NEWOBJ"),
+    "a new object": (program(in_state(b"ccollections\nOrderedDict\n)\x81")), "makes an object of"),
     "an instance": (program(b"(ios\nsystem\n."), "the opcode INST"),
     "an object": (program(b"(cos\nsystem\no."), "asks for 'os.system'"),
     "an extension": (program(in_state(b"\x82\1")), "the opcode EXT1"),
@@ -239,9 +241,16 @@ MALICIOUS: Mapping[str, tuple[Write, str]] = {
         built(size=(1 << 2000, 4)), "a tensor's size: a tuple of whole numbers expected"
     ),
     "a text of 16 EB": (program(in_state(b"\x8d" + b"\xff" * 8)), "the opcode BINUNICODE8"),
-    "a frame of 16 EB": (program(b"\x80\4\x95" + b"\xff" * 8 + b"N."), "found None"),
+    "a frame of 16 EB": (program(b"\x80\4\x95" + b"\xff" * 8 + b"N."), "FRAME at byte 2 is"),
+    "a frame of 4 EB": (
+        program(b"\x80\4\x95\0\0\0\0\0\0\0\x40}."), "FRAME at byte 2 is of 4,611,686"
+    ),
+    "an object of another class": (
+        program(in_state(b"ccollections\nOrderedDict\n)R}X\t\0\0\0__class__K\1sb")),
+        "sets the attribute '__class__'",
+    ),
     "a protocol of tomorrow": (program(b"\x80\7N."), "protocol 7"),
-    "whole pickles after the first": (program(b"N." * 1000), "found None"),
+    "whole pickles after the first": (program(b"N." * 1000), "1,998 bytes after its end"),
 }  # fmt: skip
 """What a loader of pickles would do, run out of memory over, or never finish."""
 
