@@ -207,6 +207,18 @@ class Family:
                         mentioned.append(layer)
         return max((layer + 1 for layer in mentioned if layer < len(mentioned)), default=0)
 
+    def is_in_layer(self, name: str, spelling: str) -> bool:
+        """Whether a name is that of something in a layer, whatever number the layer has."""
+        name = self.spellings[spelling].unwrap(name)
+        for row in self.rows:
+            if row.per_layer and spelling in row.spellings:
+                front, back = row.spellings[spelling].split(LAYER)
+                if name.startswith(front):
+                    inside = name[len(front) :].lstrip(string.digits)
+                    if inside[:1] == back[:1] and len(front) + len(inside) < len(name):
+                        return True
+        return False
+
     def stored_shape(self, slot: Slot, shape: tuple[int, ...], spelling: str) -> tuple[int, ...]:
         """Return the shape that a canonical one has in a file that nobody has squeezed."""
         return (1, *shape) if self._has_leading_axis(slot, spelling) else shape

@@ -24,6 +24,10 @@ MAX_LAYERS: Final = 128
 layer of one number costs as much time as any other."""
 
 
+_NUMBER: Final = Drop({}, "a number without axes, as no weight of the model is")
+"""What a trainer counts: steps, epochs, the best loss so far."""
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """A raw checkpoint's tensors by canonical name, in canonical order, nothing else checked.
@@ -99,6 +103,8 @@ def match(
             dropped.append((tensor, rule))
         elif scope is not None and reading.is_outside(name):
             dropped.append((tensor, outside))
+        elif _is_number(tensor) and not _may_be_needed(tensor.name, name, reading, family):
+            dropped.append((tensor, _NUMBER))
         else:
             unknown.append(tensor)
     slots = reading.slots.values()
@@ -151,6 +157,17 @@ class _Reading:
         return len(innermost) > len(self.scope) or any(
             name[start:] in self.slots for start in around if name[:start] != self.scope
         )
+
+
+def _is_number(tensor: LazyTensor) -> bool:
+    return tensor.shape == () and tensor.dtype.itemsize is not None
+
+
+def _may_be_needed(own: str, name: str, reading: _Reading, family: Family) -> bool:
+    """Whether an unknown tensor may be one that another architecture computes with."""
+    return any(piece in f".{own}" for piece in family.architectures) or family.is_in_layer(
+        name.removeprefix(reading.scope), reading.spelling
+    )
 
 
 def _read(

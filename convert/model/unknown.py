@@ -12,12 +12,10 @@ stands in a layer, may be taken as it is, and no pattern that drops it is advise
 from __future__ import annotations
 
 import re
-import string
 from typing import TYPE_CHECKING
 
 from ..errors import Advice, Problem
 from ..quoting import clip, quote
-from .family import LAYER
 from .scopes import describe_scope
 
 if TYPE_CHECKING:
@@ -66,7 +64,7 @@ def find_name_problems(found: Match, family: Family, sizes: Mapping[str, int]) -
             if owner in {each.spell(found.spelling) for each, _ in found.tensors.values()}:
                 pattern = f"*/{slot}{found.ending}"
                 advice = Advice("if it is an optimizer's, {} leaves it out", "drop", pattern)
-            elif _is_in_layer(tensor.name, found, family):
+            elif family.is_in_layer(_strip(tensor.name, found), found.spelling):
                 text += ", and stands in a layer, so another architecture may need it"
                 advice = AS_IS
         problems.append(Problem(text, advice))
@@ -125,19 +123,6 @@ def find_head(name: str, family: Family) -> str | None:
     """Return what the head of another task is that a tensor belongs to, by a part of its name."""
     parts = re.split("[./]", name)
     return next((what for part, what in family.heads.items() if part in parts), None)
-
-
-def _is_in_layer(name: str, found: Match, family: Family) -> bool:
-    """Whether a name is that of something in a layer, whatever number the layer has."""
-    name = family.spellings[found.spelling].unwrap(_strip(name, found))
-    rows = [row.spellings.get(found.spelling, "") for row in family.rows if row.per_layer]
-    fronts = {tuple(row.partition(LAYER)[::2]) for row in rows}
-    return any(
-        name.startswith(front)
-        and (rest := name.removeprefix(front).lstrip(string.digits)) != name.removeprefix(front)
-        and rest[:1] == back[:1]
-        for front, back in fronts
-    )
 
 
 def _strip(name: str, found: Match) -> str:

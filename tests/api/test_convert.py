@@ -10,9 +10,11 @@ import sys
 import zipfile
 from typing import TYPE_CHECKING
 
+import h5py
 import numpy as np
 import pytest
-from support import bundles, raws
+from safetensors.numpy import save_file
+from support import bundles, raws, torch_files
 from support.writers import WRITERS
 
 import gpt2_convert
@@ -118,6 +120,27 @@ def test_report_accounts_for_every_source_tensor(tmp_path: Path) -> None:
     assert sorted(accounted) == sorted(arrays)
     assert [name for _, name in report.mapped] == list(raws.canonical())
     assert report.dropped == (gpt2_convert.Dropped("global_step", "the training step"),)
+
+
+@pytest.mark.parametrize("suffix", ["npz", "h5", "safetensors", "pt"])
+def test_a_trainer_s_counters_are_left_out_of_any_container(suffix: str, tmp_path: Path) -> None:
+    counters = {"step": np.array(7), "epoch": np.array(2.5, np.float32)}
+    arrays = {**raws.huggingface(), **counters}
+    source = tmp_path / f"x.{suffix}"
+    if suffix == "npz":
+        np.savez(source, allow_pickle=False, **arrays)
+    elif suffix == "h5":
+        with h5py.File(source, "w") as file:
+            for name, array in arrays.items():
+                file[name.replace(".", "/")] = array
+    elif suffix == "safetensors":
+        save_file(arrays, source)
+    else:
+        torch_files.write(source, torch_files.state_dict(arrays))
+    report = gpt2_convert.convert(source, tmp_path / "out.npz")
+    assert {each.source_name for each in report.dropped} == set(counters)
+    assert gpt2_convert.verify(tmp_path / "out.npz", source).ok
+    assert gpt2_convert.convert(source, tmp_path / "all.npz", as_is=True).totals.tensors == 42
 
 
 def test_without_hparams_the_target_states_what_the_shapes_say(tmp_path: Path) -> None:

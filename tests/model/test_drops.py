@@ -17,6 +17,7 @@ from gpt2_convert.model.names import match
 from gpt2_convert.model.schema import load_family
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     Array = np.ndarray[Any, Any]
@@ -168,3 +169,40 @@ def test_training_state_is_known_in_any_folder_where_there_are_scopes() -> None:
         assert (plain.find(name) is None) is ("/" in name)
     for name in ("global_step/", "xglobal_step", "global_step/x", "global_ste", ""):
         assert scoped.find(name) is None
+
+
+# Numbers without axes.
+
+COUNTERS: dict[str, Array] = {
+    "step": np.array(7),
+    "iter_num": np.array(7, np.int32),
+    "best_val_loss": np.array(2.5, np.float32),
+    "done": np.array(True),
+}
+
+
+@pytest.mark.parametrize("arrays", [raws.huggingface, raws.canonical, bundles.gpt2_arrays])
+def test_a_number_without_axes_is_no_weight(arrays: Callable[[], dict[str, Array]]) -> None:
+    checkpoint = adopt(raws.raw({**arrays(), **COUNTERS}, bundles.TINY))
+    assert [each.source_name for each in checkpoint.dropped] == list(COUNTERS)
+    (reason,) = {each.reason for each in checkpoint.dropped}
+    assert reason == "a number without axes, as no weight of the model is"
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("step", np.array([7])),  # it has an axis
+        ("h.0.attn.gate", np.array(0.5, np.float32)),  # which a layer may compute with
+        ("transformer.h.7.scale", np.array(0.5, np.float32)),
+        ("lm_head.weight_scale", np.array(0.5, np.float32)),  # without which weights are nothing
+    ],
+)
+def test_what_a_model_may_compute_with_is_not_left_out(name: str, number: Array) -> None:
+    with pytest.raises(SchemaError, match=f"'{name}' .* is in no row"):
+        adopt(raws.raw({**raws.huggingface(), name: number}, bundles.TINY))
+
+
+def test_a_weight_without_axes_is_no_counter() -> None:
+    with pytest.raises(SchemaError, match=r"'ln_f\.bias' is \[\], expected \[n_embd\]"):
+        adopt(raws.raw({**raws.huggingface(), "ln_f.bias": np.array(1, np.float32)}, bundles.TINY))

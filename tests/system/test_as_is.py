@@ -239,7 +239,7 @@ def test_floats_of_eight_bits_are_carried_where_there_is_room_for_them(
     (found,) = gpt2_convert.verify(source, changed, as_is=True).findings
     assert "256" in found.message
     for name, told in (
-        ("a.npz", "NumPy has no {}, so npz cannot hold it"),
+        ("a.npz", "NumPy has no {} dtype, so npz cannot hold it"),
         ("a.h5", "HDF5 has no native {}"),
     ):
         with pytest.raises(gpt2_convert.UnsupportedError) as caught:

@@ -60,7 +60,7 @@ def write(checkpoint: TensorCollection, path: Path, advance: Callable[[int], Non
             numpy_dtype(tensor.dtype)
         except UnsupportedError:
             text = f"{checkpoint.raw.where}: {quote(tensor.source_name)}: NumPy has no "
-            text += f"{tensor.dtype}, so npz cannot "
+            text += f"{tensor.dtype} dtype, so npz cannot "
             if not tensor.dtype.is_floating:
                 holds = "hold it; safetensors can" if tensor.dtype.is_float8 else "hold it"
                 advice = Advice("{} leaves it out", "drop", tensor.source_name)
