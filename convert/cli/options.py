@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share."""
+"""Arguments and options that several commands share; each names its group of the help."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .help import Group, Table, option
 from .results import Output
 from .streams import JSON_OPTION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any, Final, TypeVar
 
     from .report_files import ReportFile
@@ -21,20 +22,27 @@ if TYPE_CHECKING:
 PATHS: Final = ("source", "target", "folder", "model", "check", "text", "tokenizer")
 """Parameters that name what a job reads or writes."""
 DTYPES: Final = ("float32", "float16", "bfloat16", "float64")
-SOURCE_HELP: Final = """\
-\b
-SOURCE may be
-  a folder with a TensorFlow checkpoint   models/124M
-  its prefix                              models/124M/model.ckpt
-  its .index or a .data-00000-of-00001    models/124M/model.ckpt.index
-  its 'checkpoint' file                   models/124M/checkpoint
-  a Hugging Face model folder             gpt2/
-  a safetensors file or a shards' index   model.safetensors.index.json
-  a PyTorch file or a shards' index       pytorch_model.bin
-  a NumPy archive                         out.npz
-  an HDF5 file                            out.h5
-"""
-EITHER_HELP: Final = SOURCE_HELP.replace("SOURCE", "SOURCE and TARGET")
+ENGINES: Final = ("native", "tensorflow")
+TENSORFLOW_SOURCES: Final = (
+    ("a folder with a TensorFlow checkpoint", "models/124M"),
+    ("its prefix", "models/124M/model.ckpt"),
+    ("its .index or a .data-00000-of-00001", "models/124M/model.ckpt.index"),
+    ("its 'checkpoint' file", "models/124M/checkpoint"),
+)
+HUGGING_FACE_SOURCES: Final = (
+    ("a Hugging Face model folder", "gpt2/"),
+    ("a safetensors file or a shards' index", "model.safetensors.index.json"),
+)
+SOURCES: Final = (
+    *TENSORFLOW_SOURCES,
+    *HUGGING_FACE_SOURCES,
+    ("a PyTorch file or a shards' index", "pytorch_model.bin"),
+    ("a NumPy archive", "out.npz"),
+    ("an HDF5 file", "out.h5"),
+)
+"""What a source may be, and an example of each."""
+SOURCE_TABLE: Final = Table("SOURCE may be", SOURCES)
+EITHER_TABLE: Final = Table("SOURCE and TARGET may be", SOURCES)
 
 
 def path_argument(name: str) -> Callable[[Command], Command]:
@@ -66,17 +74,24 @@ def output_options(command: Callable[..., int]) -> Callable[..., int]:
         done: int = command(output=output, **options)
         return done
 
-    return _add(
+    return add_options(
         with_output,
-        click.option(JSON_OPTION, "as_json", is_flag=True, help="Print one JSON document."),
-        click.option(
+        option(
             "--report",
             multiple=True,
             metavar="[FORMAT:]FILE",
+            group=Group.REPORTS,
             help="Write a report, of a failure too: json, markdown, html, junit or github. The "
             "suffix tells the format if none is named; '-' is stdout. May be repeated.",
         ),
-        click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors."),
+        option(
+            JSON_OPTION,
+            "as_json",
+            is_flag=True,
+            group=Group.OUTPUT,
+            help="Print one JSON document.",
+        ),
+        option("-q", "--quiet", is_flag=True, group=Group.OUTPUT, help="Print nothing but errors."),
     )
 
 
@@ -94,98 +109,172 @@ def _parse_reports(texts: tuple[str, ...]) -> Iterator[ReportFile]:
 
 
 def common_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Add the options that every command has that reads a checkpoint."""
-    return _add(
-        output_options(command),
-        click.option(
-            "--step",
-            type=click.IntRange(0),
-            metavar="N",
-            help="Where SOURCE is a folder of several checkpoints: the one of step N.",
-        ),
-        click.option(
+    """Add the options that every command has that reads a checkpoint of any format."""
+    return add_options(
+        output_options(command), step_option, *_source_options(), engine_option(Group.SOURCE)
+    )
+
+
+def step_option(command: Command) -> Command:
+    """Add the option that chooses among TensorFlow checkpoints."""
+    return option(
+        "--step",
+        type=click.IntRange(0),
+        metavar="N",
+        group=Group.SOURCE,
+        help="Where SOURCE is a folder of several checkpoints: the one of step N.",
+    )(command)
+
+
+def engine_option(group: Group, what: str = "SOURCE") -> Callable[[Command], Command]:
+    """Return the option that names who reads ``what`` of a TensorFlow checkpoint."""
+    return option(
+        "--engine",
+        type=click.Choice(ENGINES),
+        metavar="NAME",
+        group=group,
+        help=f"Who reads {what}: {list_values(ENGINES)}. By default TensorFlow reads only what the "
+        "native reader declines.",
+    )
+
+
+def _source_options() -> tuple[Callable[[Command], Command], ...]:
+    return (
+        option(
             "--scope",
             metavar="NAME",
+            group=Group.SOURCE,
             help="Where SOURCE holds several models: the one in this scope, such as 'policy'; '.' "
             "is the one in none.",
         ),
-        click.option(
+        option(
             "--drop",
             multiple=True,
             metavar="PATTERN",
+            group=Group.SOURCE,
             help="Leave out tensors that GPT-2 does not know, such as 'score.*'. May be repeated.",
-        ),
-        click.option(
-            "--engine",
-            type=click.Choice(["native", "tensorflow"]),
-            help="Who reads SOURCE. A conversion uses TensorFlow for the proof, as a witness. By "
-            "default it reads only what the native reader declines.",
         ),
     )
 
 
 def as_is_option(command: Command) -> Command:
     """Add the option that takes a checkpoint of any model."""
-    return click.option(
+    return option(
         "--as-is",
         is_flag=True,
+        group=Group.SOURCE,
         help="Take a checkpoint of any model: every tensor of numbers under its own name, but for "
         "those that --drop names, and no configuration or tokenizer.",
     )(command)
 
 
-def weights_option(command: Command) -> Command:
-    """Add the option that leaves the files beside the weights out of account."""
-    return click.option(
+def weights_option(group: Group) -> Callable[[Command], Command]:
+    """Return the option that leaves the files beside the weights out of account."""
+    return option(
         "--weights-only",
         is_flag=True,
+        group=group,
+        idle_with=("as_is", "logits"),
         help="Leave out the files beside the weights, such as the tokenizer's.",
-    )(command)
+    )
 
 
 def heads_option(command: Command) -> Command:
     """Add the option that states what shows in no tensor."""
-    return click.option(
+    return option(
         "--n-head",
         type=click.IntRange(1),
         metavar="N",
+        group=Group.SOURCE,
         help="The number of heads, where SOURCE does not state it.",
     )(command)
 
 
 def cast_options(command: Command) -> Command:
     """Add the options that cast the source's weights."""
-    return _add(
+    return add_options(
         command,
-        click.option(
+        option(
             "--dtype",
             type=click.Choice(DTYPES),
-            help="Cast the weights, rounding to the nearest. By default they stay as they are.",
+            metavar="TYPE",
+            group=Group.CAST,
+            help=f"Cast the weights to {list_values(DTYPES)}, rounding to the nearest. By default "
+            "they stay as they are.",
         ),
-        click.option(
+        option(
             "--allow-overflow",
             is_flag=True,
-            help="With --dtype: let numbers that are too large become infinite.",
+            group=Group.CAST,
+            needs=("dtype",),
+            help="Let numbers that are too large for --dtype become infinite.",
         ),
     )
 
 
-def conversion_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Add the options that every conversion has."""
-    return _add(
-        cast_options(common_options(as_is_option(weights_option(command)))),
-        click.option("-f", "--force", is_flag=True, help="Replace TARGET if it exists."),
-        click.option("--no-verify", is_flag=True, help="Do not compare TARGET with SOURCE."),
-        click.option(
-            "--compress", type=click.Choice(["gzip"]), help="Compress the weights (HDF5 only)."
+def conversion_options(
+    command: Callable[..., int],
+    *,
+    of_tensorflow: bool,
+    into_folder: bool,
+    into_file: bool,
+    compress: bool,
+) -> Callable[..., int]:
+    """Add the options of a conversion.
+
+    ``of_tensorflow`` says that it reads TensorFlow checkpoints, ``into_folder`` and ``into_file``
+    what it may write, and ``compress`` that this may be compressed.
+    """
+    options = [*([step_option] if of_tensorflow else []), *_source_options(), heads_option]
+    if into_file:
+        options.append(as_is_option)
+    options.append(cast_options)
+    if compress:
+        options.append(
+            option(
+                "--compress",
+                type=click.Choice(["gzip"]),
+                group=Group.TARGET,
+                help="Compress the weights" + (" (HDF5 only)." if into_folder else "."),
+            )
+        )
+    if into_folder:
+        options.append(weights_option(Group.TARGET))
+    return add_options(
+        output_options(command),
+        *options,
+        option(
+            "-f",
+            "--force",
+            is_flag=True,
+            group=Group.TARGET,
+            help="Replace TARGET if it exists.",
         ),
-        heads_option,
-        click.option("--digest", is_flag=True, help="Report the SHA-256 of the contents too."),
+        option(
+            "--no-verify",
+            is_flag=True,
+            group=Group.PROOF,
+            help="Do not compare TARGET with SOURCE.",
+        ),
+        *([engine_option(Group.PROOF, "SOURCE again, as a witness")] if of_tensorflow else []),
+        option(
+            "--digest",
+            is_flag=True,
+            group=Group.REPORTS,
+            idle_with=("quiet",),
+            unless=("as_json", "report", "sums"),
+            help="Report the SHA-256 of the contents too.",
+        ),
     )
 
 
-def _add(command: Command, *options: Callable[[Command], Command]) -> Command:
+def add_options(command: Command, *options: Callable[[Command], Command]) -> Command:
     """Add options so that the help lists them in this order."""
-    for option in reversed(options):
-        command = option(command)
+    for each in reversed(options):
+        command = each(command)
     return command
+
+
+def list_values(values: Sequence[str]) -> str:
+    """Return the values of an option as its help has them: a, b or c."""
+    return f"{', '.join(values[:-1])} or {values[-1]}"

@@ -11,6 +11,7 @@ import gpt2_convert
 
 from .commands import MODULES, find_command
 from .exit_codes import COULD_NOT
+from .help import Command, Context, Table, write_table
 from .streams import PROGRAM, ask_for_json
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 COMPLETE: Final = "_GPT2_CONVERT_COMPLETE"
 """The environment variable through which a shell asks how a command line may go on."""
+
+_WHOLE: Final = 1000
+"""Characters of a summary: more than any has, so that none is cut off."""
 
 
 def run(arguments: list[str]) -> int:
@@ -27,8 +31,8 @@ def run(arguments: list[str]) -> int:
 
         return shell_complete(program, {}, PROGRAM, COMPLETE, instruction)
     if not arguments:
-        context = click.Context(program, info_name=PROGRAM, **program.context_settings)
-        click.echo(context.get_help(), err=True)
+        bare = Context(program, info_name=PROGRAM, **program.context_settings)
+        click.echo(bare.get_help(), err=True)
         return COULD_NOT
     try:
         with program.make_context(PROGRAM, list(arguments)) as context:
@@ -52,7 +56,7 @@ def _describe_misuse(error: click.ClickException) -> str:
     return f"{message} (see '{context.command_path} --help')" if context else message
 
 
-class Program(click.Group):
+class Program(Command, click.Group):
     """All commands; a mistyped one is answered with the nearest."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -62,6 +66,13 @@ class Program(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command, or None if there is none of that name."""
         return find_command(cmd_name)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands, each with its whole summary, and the options."""
+        found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        summaries = [(name, each.get_short_help_str(_WHOLE)) for name, each in found if each]
+        write_table(formatter, Table("Commands", summaries))
+        click.Command.format_options(self, ctx, formatter)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -82,19 +93,19 @@ class Program(click.Group):
 
 @click.group(
     cls=Program,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 96},
-    epilog="""\
-\b
-Example:
-  gpt2-convert tf2npz models/124M out.npz
-
-\b
-Exit codes:
-  0    done and equal
-  1    the verification found differences
-  2    the job could not be done
-  130  interrupted
-""",
+    tables=(
+        Table("Example", (("gpt2-convert tf2npz models/124M a.npz", ""),)),
+        Table(
+            "Exit codes",
+            (
+                ("0", "done and equal"),
+                ("1", "the verification found differences"),
+                ("2", "the job could not be done"),
+                ("130", "interrupted"),
+            ),
+        ),
+    ),
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(gpt2_convert.__version__, message="%(prog)s %(version)s")
 def program() -> None:

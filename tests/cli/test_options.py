@@ -9,9 +9,10 @@ import click
 import pytest
 
 import gpt2_convert
-from gpt2_convert.cli.commands import find_command
+from gpt2_convert.cli.commands import MODULES, find_command
 from gpt2_convert.cli.commands.conversions import CONVERSIONS
-from gpt2_convert.cli.options import EITHER_HELP, SOURCE_HELP
+from gpt2_convert.cli.help import Option
+from gpt2_convert.cli.options import EITHER_TABLE, SOURCE_TABLE, SOURCES
 from gpt2_convert.cli.program import program, run
 from gpt2_convert.formats.engines import EngineName
 from gpt2_convert.formats.readers import READERS
@@ -61,9 +62,25 @@ def test_every_option_is_a_keyword_with_the_same_default(command: str) -> None:
 
 
 @pytest.mark.parametrize("command", [*CONVERSIONS, *OF_A_SOURCE])
-def test_every_command_has_the_options_of_a_source(command: str) -> None:
-    expected = {"step", "scope", "drop", "engine", "as_is", "as_json", "quiet"}
-    assert expected <= options(command).keys()
+def test_every_command_has_the_options_of_its_source(command: str) -> None:
+    assert {"scope", "drop", "as_json", "quiet"} <= options(command).keys()
+    # Steps are of TensorFlow's checkpoints, and so is the other program that may read them.
+    of_tensorflow = not command.startswith("hf2")
+    assert of_tensorflow == ("step" in options(command)) == ("engine" in options(command))
+
+
+@pytest.mark.parametrize("command", [*CONVERSIONS, *OF_A_SOURCE])
+def test_what_is_taken_as_it_is_goes_into_files(command: str) -> None:
+    folders = {name for name, each in CONVERSIONS.items() if each.to in ("hf", "tensorflow")}
+    assert ("as_is" in options(command)) == (command not in folders)
+
+
+@pytest.mark.parametrize("command", CONVERSIONS)
+def test_a_conversion_has_the_options_of_its_target(command: str) -> None:
+    into = CONVERSIONS[command].to
+    assert ("compress" in options(command)) == (into in ("hdf5", None))
+    assert ("weights_only" in options(command)) == (into in ("hf", "tensorflow", None))
+    assert ("to" in options(command)) == (into is None)
 
 
 def test_nothing_runs_as_it_is() -> None:
@@ -77,21 +94,23 @@ def test_the_values_of_an_option_are_those_of_the_keyword(flag: str) -> None:
     assert set(option.type.choices) == set(get_args(CHOICES[flag]))
 
 
-@pytest.mark.parametrize("command", [*CONVERSIONS, *VERBS])
-def test_every_option_is_explained_and_the_help_fits_its_lines(
+@pytest.mark.parametrize("command", MODULES)
+def test_every_option_is_explained_and_has_a_group(command: str) -> None:
+    for option in options(command).values():
+        assert option.help
+        assert isinstance(option, Option) or option.name == "help"
+
+
+@pytest.mark.parametrize("command", [*CONVERSIONS, *OF_A_SOURCE])
+def test_the_help_shows_what_a_source_may_be(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert all(option.help for option in options(command).values())
     assert run([command, "--help"]) == 0
     text = capsys.readouterr().out
-    assert max(map(len, text.splitlines())) <= 96
-    assert all(option.opts[-1] in text for option in options(command).values())
-
-
-def test_the_help_shows_what_a_source_may_be() -> None:
     # The titles and ends of names, of every container that can be read.
-    for words in ("TensorFlow", "Hugging Face", "safetensors", "PyTorch", "NumPy", "HDF5"):
-        assert words in SOURCE_HELP
-        assert words in EITHER_HELP
+    titles = {"TensorFlow", "Hugging Face", "safetensors", "PyTorch", "NumPy", "HDF5"}
+    expected = {"tf": {"TensorFlow"}, "hf": {"Hugging Face", "safetensors"}}
+    rows = text[text.index(" may be:\n") :]
+    assert {title for title in titles if title in rows} == expected.get(command[:2], titles)
     assert READERS.keys() == {"tensorflow", "safetensors", "pytorch", "npz", "hdf5"}
-    assert "SOURCE and TARGET may be" in EITHER_HELP
+    assert SOURCE_TABLE.rows == EITHER_TABLE.rows == SOURCES

@@ -52,7 +52,7 @@ def test_no_arguments_print_the_help_as_an_error(capsys: pytest.CaptureFixture[s
 def test_every_command_explains_itself(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_here([option]) == 0
     overview = capsys.readouterr().out
-    assert "\n    130  interrupted\n" in overview
+    assert "\n  130  interrupted\n" in overview
     assert "\b" not in overview
     for command in COMMANDS:
         assert f"\n  {command} " in overview

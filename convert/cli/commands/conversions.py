@@ -10,7 +10,15 @@ import click
 import gpt2_convert
 
 from ..exit_codes import EQUAL
-from ..options import SOURCE_HELP, conversion_options, path_argument
+from ..help import Command, Group, Table, option
+from ..options import (
+    HUGGING_FACE_SOURCES,
+    SOURCES,
+    TENSORFLOW_SOURCES,
+    conversion_options,
+    list_values,
+    path_argument,
+)
 from ..printer import Printer, spell_flag
 from ..results import print_report, working
 
@@ -47,6 +55,13 @@ CONVERSIONS: Final = {
     ),
     "convert": Conversion(None, None, "any checkpoint into the format of TARGET's suffix"),
 }
+TARGETS: Final = ("npz", "safetensors", "hdf5", "hf", "tensorflow")
+_SOURCES: Final = {
+    "tensorflow": TENSORFLOW_SOURCES,
+    "safetensors": HUGGING_FACE_SOURCES,
+    None: SOURCES,
+}
+"""What the help says of each format of a source."""
 
 
 def build_command(name: str, conversion: Conversion) -> click.Command:
@@ -85,13 +100,25 @@ def build_command(name: str, conversion: Conversion) -> click.Command:
 
     TARGET appears only when it is complete and was found equal to SOURCE in every bit.
     """
-    decorated = conversion_options(command)
+    decorated = conversion_options(
+        command,
+        of_tensorflow=conversion.source_format in ("tensorflow", None),
+        into_folder=conversion.to in ("hf", "tensorflow", None),
+        into_file=conversion.to not in ("hf", "tensorflow"),
+        compress=conversion.to in ("hdf5", None),
+    )
     if conversion.to is None:
-        choice = click.Choice(["npz", "safetensors", "hdf5", "hf", "tensorflow"])
-        help_text = "The format, whatever TARGET's suffix. By default a folder is hf."
-        decorated = click.option("--to", type=choice, help=help_text)(decorated)
+        decorated = option(
+            "--to",
+            type=click.Choice(TARGETS),
+            metavar="FORMAT",
+            group=Group.TARGET,
+            help=f"The format, whatever TARGET's suffix: {list_values(TARGETS)}. By default a "
+            "folder is hf.",
+        )(decorated)
     decorated = path_argument("source")(path_argument("target")(decorated))
-    return click.command(name, epilog=SOURCE_HELP)(decorated)
+    sources = _SOURCES[conversion.source_format]
+    return click.command(name, cls=Command, tables=[Table("SOURCE may be", sources)])(decorated)
 
 
 COMMANDS: Final = {

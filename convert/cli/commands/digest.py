@@ -9,7 +9,8 @@ import click
 import gpt2_convert
 
 from ..exit_codes import DIFFERENT, EQUAL
-from ..options import SOURCE_HELP, as_is_option, common_options, path_argument
+from ..help import Command, Group, option
+from ..options import SOURCE_TABLE, as_is_option, common_options, path_argument
 from ..printer import Printer, spell_flag
 from ..results import print_report, working
 from ..streams import print_error
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
     from ..results import Output
 
 
-@click.command(epilog=SOURCE_HELP)
+@click.command(cls=Command, tables=[SOURCE_TABLE])
 @path_argument("source")
-@click.option(
+@option(
     "--check",
     type=click.Path(readable=False),
     metavar="FILE",
+    group=Group.COMPARISON,
     help="Compare with a listing that was printed earlier; exit with 1 if something changed.",
 )
 @common_options

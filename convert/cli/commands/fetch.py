@@ -10,6 +10,7 @@ import click
 import gpt2_convert
 
 from ..exit_codes import EQUAL
+from ..help import Command, Group, Table, option
 from ..options import output_options
 from ..printer import Printer
 from ..results import print_report, working
@@ -19,32 +20,42 @@ if TYPE_CHECKING:
 
     from ..results import Output
 
-NAME_HELP: Final = """\
-\b
-NAME may be
-  a model of OpenAI's                124M, 355M, 774M or 1558M
-  a model of the Hugging Face Hub    openai-community/gpt2
-  a branch, tag or commit of it      openai-community/gpt2@607a30d783df
+TABLES: Final = (
+    Table(
+        "NAME may be",
+        (
+            ("a model of OpenAI's", "124M, 355M, 774M or 1558M"),
+            ("a model of the Hugging Face Hub", "openai-community/gpt2"),
+            ("a branch, tag or commit of it", "openai-community/gpt2@607a30d783df"),
+        ),
+    ),
+    Table(
+        "The environment may name",
+        (
+            ("a token for the Hub, sent to it alone", "HF_TOKEN"),
+            ("another Hub", "HF_ENDPOINT"),
+            ("proxies", "https_proxy, http_proxy, no_proxy"),
+            ("certificates", "SSL_CERT_FILE, REQUESTS_CA_BUNDLE"),
+        ),
+    ),
+)
 
-\b
-The environment may name
-  a token for the Hub, sent to it alone    HF_TOKEN
-  another Hub                              HF_ENDPOINT
-  proxies                                  https_proxy, http_proxy, no_proxy
-  certificates                             SSL_CERT_FILE, REQUESTS_CA_BUNDLE
-"""
 
-
-@click.command(epilog=NAME_HELP)
+@click.command(cls=Command, tables=TABLES)
 @click.argument("name")
 @click.argument("folder", type=click.Path(readable=False), required=False)
-@click.option(
+@option(
     "--mirror",
     metavar="URL",
+    group=Group.SOURCE,
     help="Where OpenAI's files lie elsewhere, as URL/124M/hparams.json.",
 )
-@click.option(
-    "-f", "--force", is_flag=True, help="Replace files in FOLDER that are something else."
+@option(
+    "-f",
+    "--force",
+    is_flag=True,
+    group=Group.TARGET,
+    help="Replace files in FOLDER that are something else.",
 )
 @output_options
 def fetch(name: str, folder: str | None, output: Output, **options: Any) -> int:  # noqa: ANN401

@@ -15,7 +15,8 @@ from ...errors import Advice
 from ...inference.continuation import Continuation, EndedBy
 from ...reports.generation import GenerationReport
 from ..exit_codes import EQUAL
-from ..options import SOURCE_HELP, common_options, heads_option, path_argument
+from ..help import Command, Group, Table, option
+from ..options import SOURCES, common_options, heads_option, path_argument
 from ..prompt import parse_ids, read_prompt
 from ..results import print_report, reporting_failures, working
 from ..streams import print_error, print_result, write_at_once
@@ -31,35 +32,63 @@ _OPENAI_VOCAB: Final = 50257
 """Size of OpenAI's vocabulary, which ends with its one special token, <|endoftext|>."""
 
 
-@click.command(epilog=SOURCE_HELP.replace("SOURCE", "MODEL"))
+@click.command(cls=Command, tables=[Table("MODEL may be", SOURCES)])
 @path_argument("model")
 @click.argument("prompt")
-@click.option(
-    "-n", type=click.IntRange(0), default=40, metavar="N", help="Tokens to add; by default 40."
+@option(
+    "-n",
+    type=click.IntRange(0),
+    default=40,
+    metavar="N",
+    group=Group.SAMPLING,
+    help="Tokens to add; by default 40.",
 )
-@click.option(
+@option(
     "--temperature",
     type=click.FloatRange(0),
     default=0.0,
     metavar="X",
+    group=Group.SAMPLING,
     help="How evenly tokens are drawn: 1 is as the model has it. By default it is 0: always the "
-    "likeliest one, whatever the next three say.",
+    "likeliest one.",
 )
-@click.option(
-    "--top-k", type=click.IntRange(1), metavar="K", help="Draw among the K likeliest tokens."
+@option(
+    "--top-k",
+    type=click.IntRange(1),
+    metavar="K",
+    group=Group.SAMPLING,
+    needs=("temperature",),
+    help="Draw among the K likeliest tokens.",
 )
-@click.option(
+@option(
     "--top-p",
     type=click.FloatRange(0, 1, min_open=True),
     metavar="P",
+    group=Group.SAMPLING,
+    needs=("temperature",),
     help="Draw among the likeliest tokens, as many as reach the probability P.",
 )
-@click.option("--seed", type=click.IntRange(0), metavar="N", help="Draw the same tokens each time.")
-@click.option("--ids", "as_ids", is_flag=True, help="PROMPT and output are ids, not text.")
-@click.option(
+@option(
+    "--seed",
+    type=click.IntRange(0),
+    metavar="N",
+    group=Group.SAMPLING,
+    needs=("temperature",),
+    help="Draw the same tokens each time.",
+)
+@option(
+    "--ids",
+    "as_ids",
+    is_flag=True,
+    group=Group.PROMPT,
+    help="PROMPT and output are ids, not text.",
+)
+@option(
     "--tokenizer",
     type=click.Path(readable=False),
     metavar="PATH",
+    group=Group.PROMPT,
+    idle_with=("as_ids",),
     help="A folder with a tokenizer, or its file. By default it is the one beside SOURCE.",
 )
 @heads_option

@@ -9,7 +9,8 @@ import click
 import gpt2_convert
 
 from ..exit_codes import COULD_NOT, EQUAL
-from ..options import SOURCE_HELP, as_is_option, common_options, path_argument
+from ..help import Command, Group, option
+from ..options import SOURCE_TABLE, as_is_option, common_options, path_argument
 from ..printer import Printer, spell_flag
 from ..results import print_report, working
 from ..streams import print_error
@@ -20,10 +21,21 @@ if TYPE_CHECKING:
     from ..results import Output
 
 
-@click.command(epilog=SOURCE_HELP)
+@click.command(cls=Command, tables=[SOURCE_TABLE])
 @path_argument("source")
-@click.option("--flat", is_flag=True, help="Print a table, one line a tensor, and no tree.")
-@click.option("--stats", is_flag=True, help="Read the weights and print statistics of them.")
+@option(
+    "--flat",
+    is_flag=True,
+    group=Group.OUTPUT,
+    idle_with=("as_json", "quiet"),
+    help="Print a table, one line a tensor, and no tree.",
+)
+@option(
+    "--stats",
+    is_flag=True,
+    group=Group.OUTPUT,
+    help="Read the weights and print statistics of them.",
+)
 @common_options
 @as_is_option
 def inspect(source: str, flat: bool, output: Output, **options: Any) -> int:  # noqa: ANN401

@@ -8,8 +8,9 @@ import click
 
 import gpt2_convert
 
+from ..help import Command, Group, option
 from ..options import (
-    EITHER_HELP,
+    EITHER_TABLE,
     as_is_option,
     cast_options,
     common_options,
@@ -25,57 +26,72 @@ if TYPE_CHECKING:
     from ..results import Output
 
 
-@click.command(epilog=EITHER_HELP)
+@click.command(cls=Command, tables=[EITHER_TABLE])
 @path_argument("source")
 @path_argument("target")
-@click.option(
-    "--atol", type=click.FloatRange(0), default=0.0, metavar="X", help="Absolute tolerance."
+@option(
+    "--atol",
+    type=click.FloatRange(0),
+    default=0.0,
+    metavar="X",
+    group=Group.COMPARISON,
+    help="Absolute tolerance.",
 )
-@click.option(
-    "--rtol", type=click.FloatRange(0), default=0.0, metavar="X", help="Relative tolerance."
+@option(
+    "--rtol",
+    type=click.FloatRange(0),
+    default=0.0,
+    metavar="X",
+    group=Group.COMPARISON,
+    help="Relative tolerance.",
 )
-@click.option(
+@option(
     "--logits",
     is_flag=True,
+    group=Group.LOGITS,
     help="Run both models and compare what they say, not how they are stored. With --dtype: what "
     "that cast of SOURCE costs.",
 )
-@click.option(
+@option(
     "--text",
     type=click.Path(readable=False),
     metavar="FILE",
-    help="With --logits: the text to run them over. By default it is tokens at random.",
+    group=Group.LOGITS,
+    help="The text to run them over. By default it is tokens at random.",
 )
-@click.option(
+@option(
     "--tokenizer",
     type=click.Path(readable=False),
     metavar="PATH",
-    help="With --text: a folder with a tokenizer, or its file, if not the one beside SOURCE.",
+    group=Group.LOGITS,
+    help="A folder with a tokenizer for --text, or its file, if not the one beside SOURCE.",
 )
-@click.option(
+@option(
     "--tokens",
     type=click.IntRange(1),
     metavar="N",
-    help="With --logits: how many tokens, by default 1024.",
+    group=Group.LOGITS,
+    help="How many tokens, by default 1024.",
 )
-@click.option(
+@option(
     "--max-kl",
     type=click.FloatRange(0),
     metavar="X",
-    help="With --logits: exit with 1 if the divergence after any token is larger.",
+    group=Group.LOGITS,
+    help="Exit with 1 if the divergence after any token is larger.",
 )
-@click.option(
+@option(
     "--min-agreement",
     type=click.FloatRange(0, 1),
     metavar="Y",
-    help="With --logits: exit with 1 if a smaller share of tokens, 0 to 1, has the same first "
-    "choice.",
+    group=Group.LOGITS,
+    help="Exit with 1 if a smaller share of tokens, 0 to 1, has the same first choice.",
 )
 @heads_option
 @cast_options
 @common_options
 @as_is_option
-@weights_option
+@weights_option(Group.COMPARISON)
 def verify(source: str, target: str, output: Output, **options: Any) -> int:  # noqa: ANN401
     """Compare any two checkpoints: names, shapes, dtypes and every bit.
 
