@@ -84,9 +84,9 @@ def convert(
         Gpt2ConvertError: the source cannot be opened, as open() says, or read to its end. Whatever
             is raised, the target is as it was before.
     """
+    path = check_path(target, "target")
     into = choose_format(target, to, compress, as_is=as_is)
-    writer = WRITERS[into]
-    target = check_path(target, "target")
+    writer, target = WRITERS[into], path
     origin = build_source(
         source,
         format=format,

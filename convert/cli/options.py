@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .help import Group, Table, option
+from .paths import PathType
 from .results import Output
 from .streams import JSON_OPTION
 
@@ -45,9 +46,9 @@ SOURCE_TABLE: Final = Table("SOURCE may be", SOURCES)
 EITHER_TABLE: Final = Table("SOURCE and TARGET may be", SOURCES)
 
 
-def path_argument(name: str) -> Callable[[Command], Command]:
-    """Return an argument that shells complete to file names; whether it fits is not click's say."""
-    return click.argument(name, type=click.Path(readable=False))
+def path_argument(name: str, what: str = "source") -> Callable[[Command], Command]:
+    """Return an argument that is a path; ``what`` is as in :class:`.PathType`."""
+    return click.argument(name, type=PathType(what))
 
 
 def output_options(command: Callable[..., int]) -> Callable[..., int]:

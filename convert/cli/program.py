@@ -9,16 +9,15 @@ import click
 
 import gpt2_convert
 
+from ..errors import Gpt2ConvertError
 from .commands import MODULES, find_command
 from .exit_codes import COULD_NOT
 from .help import Command, Context, Table, write_table
-from .streams import PROGRAM, ask_for_json
+from .streams import COMPLETE, PROGRAM, ask_for_json
 
 if TYPE_CHECKING:
     from typing import Final
 
-COMPLETE: Final = "_GPT2_CONVERT_COMPLETE"
-"""The environment variable through which a shell asks how a command line may go on."""
 
 _WHOLE: Final = 1000
 """Characters of a summary: more than any has, so that none is cut off."""
@@ -45,12 +44,16 @@ def run(arguments: list[str]) -> int:
 
         misuse = Failure("UsageError", _describe_misuse(error))
         return print_failure(misuse, ask_for_json(arguments))
+    except Gpt2ConvertError as error:  # of a path, before there is any job
+        from .failures import report_failure
+
+        return report_failure(error, ask_for_json(arguments), "the command line")
     return code
 
 
 def _describe_misuse(error: click.ClickException) -> str:
     """Return click's message in the manner of all others: no capital, no full stop, a way on."""
-    message = error.format_message()
+    message = " ".join(error.format_message().split())
     message = message[:1].lower() + message[1:].rstrip(".")
     context = error.ctx if isinstance(error, click.UsageError) else None
     return f"{message} (see '{context.command_path} --help')" if context else message

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from typing import Final, TextIO
 
 PROGRAM: Final = "gpt2-convert"
+COMPLETE: Final = "_GPT2_CONVERT_COMPLETE"
+"""The environment variable through which a shell asks how a command line may go on."""
 _BIDIRECTIONAL: Final = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 """Characters that have a terminal show what follows in another order."""
 JSON_OPTION: Final = "--json"

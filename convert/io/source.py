@@ -163,8 +163,9 @@ def check_path(given: str | os.PathLike[str], what: str = "source") -> Path:
             raise UsageError(f"{text}: an address; name the path of the file without 'file://'")
         if what == "target":
             raise UsageError(f"{text}: an address; name a path here, and upload what was written")
+        gets = "'fetch' gets models of OpenAI's (124M) and of the Hugging Face Hub (OWNER/MODEL)"
         raise UsageError(
-            f"{text}: an address, and files alone are read: download it first; 'fetch' gets models "
-            "of OpenAI's (124M) and of the Hugging Face Hub (OWNER/MODEL)"
+            f"{text}: an address, and files alone are read: download it first"
+            + (f"; {gets}" if what == "source" else "")
         )
     return Path(text)

@@ -77,7 +77,7 @@ def test_options_stand_in_groups_in_one_order(
         if isinstance(param, Option):
             (section,) = re.findall(rf"^{param.group}:\n((?: .*\n)+)", text, re.MULTILINE)
             assert re.search(rf"^  .*{param.opts[-1]}\b", section, re.MULTILINE)
-    options = text[text.index(f"\n{headings[0]}:\n") : text.index("Show this message")]
+    options = text[text.index(f"\n{headings[0]}:\n") : text.index(" message and exit")]
     starts = {match.start(1) for match in re.finditer(r"^  -.*?  +(\S)", options, re.MULTILINE)}
     columns = {start - options.rindex("\n", 0, start) for start in starts}
     assert len(columns) == 1

@@ -62,6 +62,8 @@ _SOURCES: Final = {
     None: SOURCES,
 }
 """What the help says of each format of a source."""
+_READ_ONLY: Final = (".pt", ".pth", ".bin")
+"""Ends of the names of PyTorch files."""
 
 
 def build_command(name: str, conversion: Conversion) -> click.Command:
@@ -76,6 +78,8 @@ def build_command(name: str, conversion: Conversion) -> click.Command:
         **options: Any,  # noqa: ANN401 - each is a keyword of gpt2_convert.convert
     ) -> int:
         with working(output) as progress:
+            if conversion.to is not None:
+                _check_name(name, conversion, target)
             started = time.monotonic()
             report = gpt2_convert.convert(
                 source,
@@ -116,9 +120,40 @@ def build_command(name: str, conversion: Conversion) -> click.Command:
             help=f"The format, whatever TARGET's suffix: {list_values(TARGETS)}. By default a "
             "folder is hf.",
         )(decorated)
-    decorated = path_argument("source")(path_argument("target")(decorated))
+    decorated = path_argument("source")(path_argument("target", "target")(decorated))
     sources = _SOURCES[conversion.source_format]
     return click.command(name, cls=Command, tables=[Table("SOURCE may be", sources)])(decorated)
+
+
+def _check_name(command: str, conversion: Conversion, target: str) -> None:
+    """Refuse a target whose name is one of another format than a command writes.
+
+    Raises:
+        UsageError: it is; the error says which command writes that.
+    """
+    from ...formats.writers import WRITERS
+
+    into = conversion.to or ""
+    end = target.lower()
+    if end.endswith(_READ_ONLY):
+        raise gpt2_convert.UsageError(
+            f"{target}: the name of a PyTorch file, which this tool reads and does not write; "
+            f"{command} writes {into}"
+        )
+    named = next((key for key, writer in WRITERS.items() if end.endswith(writer.suffixes)), into)
+    if named == into or (end.endswith("/") and WRITERS[into].folder_of):
+        return
+    others = (
+        name
+        for name, each in CONVERSIONS.items()
+        if (each.source_format, each.to) == (conversion.source_format, named)
+    )
+    names = "names a folder" if end.endswith("/") else f"the name is one of {named}"
+    raise gpt2_convert.UsageError(
+        f"{target}: {names}, and {command} writes {into}; use "
+        + "".join(f"'{name}' or " for name in others)
+        + "'convert', which goes by the name"
+    )
 
 
 COMMANDS: Final = {

@@ -11,6 +11,7 @@ import gpt2_convert
 from ..exit_codes import DIFFERENT, EQUAL
 from ..help import Command, Group, option
 from ..options import SOURCE_TABLE, as_is_option, common_options, path_argument
+from ..paths import PathType
 from ..printer import Printer, spell_flag
 from ..results import print_report, working
 from ..streams import print_error
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 @path_argument("source")
 @option(
     "--check",
-    type=click.Path(readable=False),
+    type=PathType("listing"),
     metavar="FILE",
     group=Group.COMPARISON,
     help="Compare with a listing that was printed earlier; exit with 1 if something changed.",

@@ -12,6 +12,7 @@ import gpt2_convert
 from ..exit_codes import EQUAL
 from ..help import Command, Group, Table, option
 from ..options import output_options
+from ..paths import PathType
 from ..printer import Printer
 from ..results import print_report, working
 
@@ -43,7 +44,7 @@ TABLES: Final = (
 
 @click.command(cls=Command, tables=TABLES)
 @click.argument("name")
-@click.argument("folder", type=click.Path(readable=False), required=False)
+@click.argument("folder", type=PathType("target"), required=False)
 @option(
     "--mirror",
     metavar="URL",

@@ -17,6 +17,7 @@ from ...reports.generation import GenerationReport
 from ..exit_codes import EQUAL
 from ..help import Command, Group, Table, option
 from ..options import SOURCES, common_options, heads_option, path_argument
+from ..paths import PathType
 from ..prompt import parse_ids, read_prompt
 from ..results import print_report, reporting_failures, working
 from ..streams import print_error, print_result, write_at_once
@@ -85,7 +86,7 @@ _OPENAI_VOCAB: Final = 50257
 )
 @option(
     "--tokenizer",
-    type=click.Path(readable=False),
+    type=PathType("tokenizer"),
     metavar="PATH",
     group=Group.PROMPT,
     idle_with=("as_ids",),

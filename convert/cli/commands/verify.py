@@ -18,6 +18,7 @@ from ..options import (
     path_argument,
     weights_option,
 )
+from ..paths import PathType
 from ..results import show_verification, working
 
 if TYPE_CHECKING:
@@ -54,14 +55,14 @@ if TYPE_CHECKING:
 )
 @option(
     "--text",
-    type=click.Path(readable=False),
+    type=PathType("text"),
     metavar="FILE",
     group=Group.LOGITS,
     help="The text to run them over. By default it is tokens at random.",
 )
 @option(
     "--tokenizer",
-    type=click.Path(readable=False),
+    type=PathType("tokenizer"),
     metavar="PATH",
     group=Group.LOGITS,
     help="A folder with a tokenizer for --text, or its file, if not the one beside SOURCE.",

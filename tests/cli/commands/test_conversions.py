@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 from support import bundles, raws
+from support.console import is_one_error_line
 
 import gpt2_convert
 from gpt2_convert.cli.commands.conversions import COMMANDS
@@ -76,6 +78,49 @@ def test_convert_writes_a_tensorflow_checkpoint_where_it_is_told_to(place: Path)
         assert run(["convert", source, target, "--to", "tensorflow", "--quiet"]) == 0
         assert gpt2_convert.verify("tiny", target).ok
         assert (place / target / "model.ckpt.index").is_file()
+
+
+@pytest.mark.parametrize(
+    ("command", "target", "instead"),
+    [
+        ("tf2npz", "a.safetensors", "'tf2safetensors'"),
+        ("tf2npz", "a.HDF5", "'tf2hdf5'"),
+        ("tf2npz", "a/", "'tf2hf'"),
+        ("tf2hf", "a.npz", "'tf2npz'"),
+        ("tf2safetensors", "a.h5", "'tf2hdf5'"),
+        ("tf2hdf5", "a.npz", "'tf2npz'"),
+        ("hf2tf", "a.safetensors", "'hf2safetensors'"),
+        ("hf2npz", "a.h5", "'hf2hdf5'"),
+        ("hf2hdf5", "a/", "use 'convert'"),  # which copies
+        ("hf2safetensors", "a.pt", "PyTorch"),
+        ("tf2hf", "a.bin", "PyTorch"),
+    ],
+)
+def test_a_name_of_another_format_is_refused_with_the_command_for_it(
+    command: str, target: str, instead: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = "tiny" if command.startswith("tf") else "model"
+    assert run([command, source, target]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert is_one_error_line(printed.err)
+    assert printed.err.startswith(f"gpt2-convert: {target}: ")
+    assert instead in printed.err
+    assert not (place / target).exists()
+    if "PyTorch" not in printed.err:
+        named = re.findall(r"'(\w+)'", printed.err)
+        for name in named:  # each of them does
+            assert run([name, source, target, "--force", "--quiet"]) == 0
+        assert named[-1] == "convert"
+
+
+@pytest.mark.parametrize(
+    ("command", "target"), [("tf2npz", "a"), ("tf2npz", "a.tar"), ("tf2hf", "a.d/"), ("hf2tf", "a")]
+)
+def test_a_name_of_no_format_is_taken(command: str, target: str, place: Path) -> None:
+    source = "tiny" if command.startswith("tf") else "model"
+    assert run([command, source, target, "--quiet"]) == 0
+    assert gpt2_convert.verify(source, target).ok
 
 
 def test_an_unknown_suffix_is_asked_about(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
