@@ -70,6 +70,7 @@ COMMANDS = {
     "inspect": "inspect a.h5 --stats",
     "digest": "digest a.h5",
     "generate": "generate a.npz 1 --ids -n 2 -q",
+    "completion": "completion bash",
 }
 """Each command but the one that fetches, in an order in which they can follow each other."""
 

@@ -39,5 +39,6 @@ MODULES: Final = {
     "digest": "digest",
     "fetch": "fetch",
     "generate": "generate",
+    "completion": "completion",
 }
 """The module of each command, in the order of the help."""
