@@ -149,11 +149,16 @@ class ComputationError(Gpt2ConvertError, ArithmeticError):
 class SchemaError(Gpt2ConvertError, ValueError):
     """The checkpoint can be read, but its names, shapes or hparams are not the model's.
 
-    ``disagreements`` holds every one of them; the message is the first.
+    ``disagreements`` holds every one of them; the message is the first. It is ``contradictory``
+    where the tensors would be a GPT-2's but for what is stated of them, or for a mixture of the
+    ways in which its matrices may lie.
     """
 
-    def __init__(self, where: str, disagreements: tuple[Problem, ...]) -> None:
+    def __init__(
+        self, where: str, disagreements: tuple[Problem, ...], *, contradictory: bool = False
+    ) -> None:
         self.disagreements = disagreements
+        self.contradictory = contradictory
         first = disagreements[0]
         super().__init__(f"{where}: {first.text}", first.advice)
         self.args = (self.spell(spell_keyword),)

@@ -57,9 +57,9 @@ def inspect(
 
     No weights are read, unless ``stats`` asks for statistics of each tensor. A readable checkpoint
     that is no GPT-2, or holds several, or lacks a shard, is listed too; the report says so, and is
-    false, since a conversion with the same keywords would be refused. The
-    other keywords are those of :func:`.open`; with ``dtype`` the tensors are listed, and measured,
-    as they are after the cast.
+    false where it is damaged, contradicts itself or cannot be taken ``as_is``. The other keywords
+    are those of :func:`.open`; with ``dtype`` the tensors are listed, and measured, as they are
+    after the cast.
 
     Raises:
         SourceNotFoundError, UnreadableError, FormatError, UnsupportedError, UsageError: its index
@@ -112,7 +112,7 @@ def inspect(
             stats=_measure(tensors, raw, progress or ignore_progress) if stats else None,
             engine=raw.engine,
             notes=raw.notes if taken is None else taken.notes,
-            errors=tuple(_find_errors(raw, checkpoint, refusal, beside.companions)),
+            errors=tuple(_find_errors(raw, checkpoint, refusal, beside.companions, as_is=as_is)),
             as_is=as_is,
             collection=collection,
         )
@@ -123,11 +123,18 @@ def _find_errors(
     checkpoint: Checkpoint | None,
     refusal: Gpt2ConvertError | None,
     companions: Iterable[Companion],
+    *,
+    as_is: bool,
 ) -> list[Gpt2ConvertError]:
-    """Return what shows without reading weights and would stop a conversion."""
+    """Return what shows without reading weights and would stop any conversion."""
     found: list[Gpt2ConvertError] = list(raw.faults)
-    # What a lost shard would have had is no fault of the model's.
-    if refusal is not None and not (found and isinstance(refusal, SchemaError)):
+    # What is unsupported, or no GPT-2, may well be sound, and be taken as it is. And what a lost
+    # shard would have had is no fault of the model's.
+    if isinstance(refusal, SchemaError):
+        damaged = refusal.contradictory and not found
+    else:
+        damaged = refusal is not None and not isinstance(refusal, UnsupportedError)
+    if refusal is not None and (damaged or as_is):
         found.append(refusal)
     if checkpoint is not None:
         allowance = Allowance()

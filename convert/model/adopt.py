@@ -18,7 +18,7 @@ from ..tensors.tensor import same_bytes
 from .buffers import find_fault
 from .config import THE_SHAPES, build_config, complete_sizes
 from .drops import matches
-from .layout import READ_TRANSPOSED, is_linear, lay_out, refuse_missing_biases
+from .layout import READ_TRANSPOSED, is_linear, is_mixed, lay_out, refuse_missing_biases
 from .names import MAX_LAYERS, match
 from .schema import load_family
 from .scopes import describe_choice, describe_scope
@@ -91,7 +91,14 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
         )
     problems += _find_tensor_problems(found, family, sizes, stated_by=stated_by)
     if problems:
-        raise SchemaError(raw.where, tuple(problems))
+        alone = complete_sizes(_sizes_from_shapes(found, family), family)
+        # All the names of a GPT-2, and nothing that stands in the way but what is stated of it or
+        # the ways in which its matrices lie.
+        whole = not find_name_problems(found, family, alone)
+        sound = is_mixed(found, alone) or not _find_tensor_problems(
+            found, family, alone, stated_by=THE_SHAPES
+        )
+        raise SchemaError(raw.where, tuple(problems), contradictory=whole and sound)
     return Checkpoint(
         raw=raw,
         config=build_config(sizes, stated, family),

@@ -26,13 +26,24 @@ READ_TRANSPOSED: Final = "read transposed: nn.Linear's layout [out, in]"
 
 def is_linear(found: Match, sizes: Mapping[str, int]) -> bool:
     """Whether every matrix whose shape can tell is [out, in], where the model has these sizes."""
+    return _find_layouts(found, sizes) == {True}
+
+
+def is_mixed(found: Match, sizes: Mapping[str, int]) -> bool:
+    """Whether some matrices are [in, out] and the others [out, in]."""
+    return _find_layouts(found, sizes) == {True, False}
+
+
+def _find_layouts(found: Match, sizes: Mapping[str, int]) -> set[bool | None]:
+    """Return what the shapes tell: True of [out, in], False of [in, out], None of neither."""
     family = load_family()
-    told = [
-        (shape, family.squeeze(slot, tensor.shape, found.spelling))
-        for slot, tensor in found.tensors.values()
-        if slot.row.conv1d and (shape := slot.shape(sizes)) and shape != shape[::-1]
-    ]
-    return bool(told) and all(stored == shape[::-1] for shape, stored in told)
+    layouts: set[bool | None] = set()
+    for slot, tensor in found.tensors.values():
+        shape = slot.shape(sizes) if slot.row.conv1d else None
+        if shape and shape != shape[::-1]:
+            stored = family.squeeze(slot, tensor.shape, found.spelling)
+            layouts.add({shape: False, shape[::-1]: True}.get(stored))
+    return layouts
 
 
 def lay_out(found: Match, where: str, *, linear: bool) -> dict[str, LazyTensor]:

@@ -25,8 +25,8 @@ class InspectionReport:
     ``tensors`` are as the file spells them. Where it is taken ``as_is``, ``checkpoint`` is None,
     and ``collection`` is what would be carried over; None where ``refusal`` says why nothing is.
     ``faults`` are what stands in the way of reading it, a missing shard for example. ``errors`` are
-    all those that show without reading weights and with which a conversion would end, the refusal
-    too. ``stats`` are those of each tensor, if they were asked for; None for
+    the damage, the missing files and the contradictions that show without reading weights and would
+    stop any conversion. ``stats`` are those of each tensor, if they were asked for; None for
     one that has no numbers. ``engine`` is what read it, and ``notes`` are what should be known of
     that.
     """
@@ -48,7 +48,7 @@ class InspectionReport:
 
     @property
     def ok(self) -> bool:
-        """Whether no obstacle was seen: a conversion with the same keywords may go ahead."""
+        """Whether no obstacle was seen; a checkpoint that is no GPT-2 may well be sound."""
         return not self.errors
 
     def __bool__(self) -> bool:
@@ -56,7 +56,7 @@ class InspectionReport:
 
     @property
     def obstacles(self) -> tuple[str, ...]:
-        """What would stop a conversion, a sentence for each of the errors."""
+        """What would stop any conversion, a sentence for each of the errors."""
         return tuple(map(str, self.errors))
 
     @property

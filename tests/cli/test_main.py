@@ -121,9 +121,7 @@ def test_readable_checkpoint_that_is_no_gpt2_is_listed_all_the_same(
 ) -> None:
     np.savez(tmp_path / "other.npz", weights=np.zeros((3, 5), np.int16))
     done = program.run("inspect", tmp_path / "other.npz")
-    assert done.code == 2
-    assert is_one_error_line(done.err)
-    assert "not a GPT-2 checkpoint" in done.err
+    assert (done.code, done.err) == (0, "")
     assert "not a GPT-2 checkpoint" in done.out
     assert "weights  [3, 5]  int16  30" in done.out
 
@@ -183,7 +181,7 @@ def test_every_reason_against_a_model_is_listed(program: Program, tmp_path: Path
     }
     source = bundles.write_gpt2(tmp_path / "x", arrays=bundles.gpt2_arrays() | arrays)
     done = program.run("inspect", source)
-    assert done.code == 2
+    assert done.code == 0
     assert (
         "'model/x0' [1] is in no row of gpt2.toml; if it is no part of the model, --drop leaves it "
         "out (and 24 more)" in done.out

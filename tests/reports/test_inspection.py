@@ -67,9 +67,12 @@ def test_the_document_of_a_gpt2() -> None:
     assert [tensor["name"] for tensor in tensors] == ["wte", "blocks[0].attn.c_attn.b", "ln_f.g"]
 
 
-def test_what_would_stop_a_conversion_makes_it_false() -> None:
+def test_what_would_stop_any_conversion_makes_it_false_and_being_no_gpt2_does_not() -> None:
     assert inspection()
     assert inspection().as_json()["findings"] == []
+    other = inspection(refusal=refusal(2))
+    assert other
+    assert (other.as_json()["ok"], other.as_json()["findings"]) == (True, [])
     broken = inspection(errors=(FormatError("model/b: no such file"),))
     assert not broken
     assert not broken.ok

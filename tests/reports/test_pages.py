@@ -18,7 +18,7 @@ from support.reports import (
     verification,
 )
 
-from gpt2_convert.errors import spell_keyword
+from gpt2_convert.errors import FormatError, spell_keyword
 from gpt2_convert.reports.generation import GenerationReport
 from gpt2_convert.reports.outcome import Failure, Outcome, Report
 from gpt2_convert.reports.page import Mood, Page
@@ -45,7 +45,7 @@ def facts(report: Report) -> dict[str, str]:
         (verification(logits=AGREEMENT), "compared", Mood.GOOD),
         (inspection(), "GPT-2", Mood.GOOD),
         (inspection(refusal=refusal(2)), "no GPT-2", Mood.WARNING),
-        (inspection(obstacles=("a shard is missing",)), "damaged", Mood.BAD),
+        (inspection(errors=(FormatError("a shard is missing"),)), "damaged", Mood.BAD),
         (DIGESTS, "hashed", Mood.GOOD),
         (FETCHED, "proven", Mood.GOOD),
         (GENERATED, "generated", Mood.GOOD),
@@ -107,7 +107,17 @@ def test_what_speaks_against_a_job_is_a_sentence_each() -> None:
         "extra: wte/Eve: not in the source; drop='*/Eve' would leave it out",
         "missing: wpe: not in the target",
     ]
-    damaged = Outcome("inspect", "1", 1, inspection(obstacles=("a", "b")))
+    damaged = Outcome(
+        "inspect",
+        "1",
+        1,
+        inspection(
+            errors=(
+                FormatError("a"),
+                FormatError("b"),
+            )
+        ),
+    )
     assert list(list_against(damaged, spell_keyword)) == ["a", "b"]
     failed = Outcome("inspect", "1", 1, None, Failure("SchemaError", "x", ("first", "second")))
     assert list(list_against(failed, spell_keyword)) == ["second"]

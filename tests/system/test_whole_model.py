@@ -521,7 +521,7 @@ def test_checking_a_listing_names_what_changed(
 # No false green.
 
 
-def test_inspect_says_no_to_what_would_stop_a_conversion(
+def test_inspect_says_no_to_what_would_stop_any_conversion(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = write_huggingface(tmp_path / "model")
@@ -531,14 +531,14 @@ def test_inspect_says_no_to_what_would_stop_a_conversion(
     contradictory = write_huggingface(tmp_path / "contradictory", {**CONFIG, "vocab_size": 62})
     dangling = write_huggingface(tmp_path / "dangling")
     (dangling / "merges.txt").symlink_to("nowhere")
-    bad = (tmp_path / "cut.safetensors", tmp_path / "other.safetensors", contradictory, dangling)
+    bad = (tmp_path / "cut.safetensors", contradictory, dangling)
     for path, code in ((source, 0), *((path, 2) for path in bad)):
         assert run(["inspect", str(path)]) == code
         document = gpt2_convert.inspect(path).as_json()
         assert (document["kind"], document["ok"]) == ("inspection", code == 0)
         assert bool(document["findings"]) is (code == 2)
-    # Sound, and no GPT-2: what may be taken as it is, if that is asked for.
-    assert run(["inspect", "--as-is", str(tmp_path / "other.safetensors")]) == 0
+    # Sound, and no GPT-2: that is what it is asked for.
+    assert run(["inspect", str(tmp_path / "other.safetensors")]) == 0
     capsys.readouterr()
 
 

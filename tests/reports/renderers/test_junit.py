@@ -8,7 +8,7 @@ import pytest
 from support.reports import FINDINGS, conversion, inspection, verification
 
 from gpt2_convert.checkpoint.collection import Dropped
-from gpt2_convert.errors import spell_keyword
+from gpt2_convert.errors import FormatError, spell_keyword
 from gpt2_convert.reports.outcome import Failure, Outcome, Report
 from gpt2_convert.reports.renderers.junit import render
 
@@ -30,7 +30,7 @@ def counts(found: ElementTree.Element) -> tuple[str, ...]:
         (conversion(verification=None), None, ("2", "0", "0", "2")),
         (verification(), None, ("1", "0", "0", "0")),
         (verification(*FINDINGS), None, ("3", "3", "0", "0")),
-        (inspection(obstacles=("a",)), None, ("1", "1", "0", "0")),
+        (inspection(errors=(FormatError("a"),)), None, ("1", "1", "0", "0")),
         (None, Failure("FormatError", "x"), ("1", "0", "1", "0")),
     ],
 )

@@ -7,9 +7,9 @@ them. `test_bombs.py` asks.
 from __future__ import annotations
 
 from . import beside, npz, pytorch, safetensors, tensorflow
-from .bomb import Bomb
+from .bomb import LISTINGS, Bomb
 
-__all__ = ["BOMBS", "Bomb"]
+__all__ = ["BOMBS", "LISTINGS", "Bomb"]
 
 BOMBS: dict[str, Bomb] = {
     f"{family}: {name}": bomb

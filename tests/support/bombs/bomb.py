@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 NO_MODEL = "not a GPT-2 checkpoint"
 TOO_MANY = "statistics of at most 5,000 are"
 """Why a list has no statistics."""
+LISTINGS = ("inspect", "json", "stats")
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class Bomb:
     """``write`` makes the files, ``source`` is the one of them to pass (or the folder, if empty).
 
     ``says`` is a regular expression for what is said of it, by every command or by those in
-    ``only``. Where it is ``listed``, inspect shows it before it says so; ``stats`` is why there are
-    no statistics, if there are none. ``target`` is what it is compared with, if not with itself.
+    ``only``. Where it is ``listed``, inspect shows it all the same; ``stats`` is why there are no
+    statistics, if there are none. ``target`` is what it is compared with, if not with itself.
     """
 
     write: Write
@@ -38,4 +39,6 @@ class Bomb:
         """Return what ``command`` says; nothing where it does its work."""
         if command == "stats" and self.stats:
             return self.stats
+        if self.listed and command in LISTINGS:
+            return ""
         return self.says if not self.only or command in self.only else ""
