@@ -121,8 +121,8 @@ def _explain(file: SourceFile, names: list[str]) -> Gpt2ConvertError:
     """Return the error of a zip file without an array."""
     known = explain_file(file) if any(name.endswith("/data.pkl") for name in names) else None
     return known or FormatError(
-        f"{file.path}: {quote(names[0])}: not a {_SUFFIX} member, nor is any other: "
-        f"{describe_members(names)}"
+        f"{file.path}: {describe_members(names)} (none of its members ends in {_SUFFIX}; the first "
+        f"is {quote(names[0])})"
     )
 
 

@@ -71,9 +71,14 @@ class TestDeflated(contracts.ReaderContract):
 # Members and the zip file around them.
 
 
-def test_an_archive_without_an_array_is_refused_by_its_first_member(tmp_path: Path) -> None:
+def test_an_archive_without_an_array_is_told_what_it_is_before_what_is_in_it(
+    tmp_path: Path,
+) -> None:
     path = archive(tmp_path / "x.npz", {"word/document.xml": b"<w/>"})
-    assert "'word/document.xml': not a .npy member" in refusal(path, FormatError)
+    assert refusal(path, FormatError) == (
+        f"{path}: a zip file and no NumPy archive; unpack it first and name what was in it (none "
+        "of its members ends in .npy; the first is 'word/document.xml')"
+    )
 
 
 def test_members_that_are_no_npy_are_skipped_with_a_note(tmp_path: Path) -> None:

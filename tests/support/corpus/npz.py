@@ -173,7 +173,7 @@ CASES: dict[str, Case] = {
         changed(lambda data: data[: data.index(CENTRAL)] + data[data.rindex(END) :]), "zip"
     ),
     "zip file of a document": case(
-        file_of(lambda: save({"word/document.xml": b"<w/>"})), "'word/document.xml': not a .npy"
+        file_of(lambda: save({"word/document.xml": b"<w/>"})), "no NumPy archive; unpack it first"
     ),
     # The directory.
     "directory that starts beyond the file": case(end(16, number(1 << 31)), "before the file"),
