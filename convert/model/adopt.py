@@ -69,7 +69,14 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
     for pattern in drop:
         _refuse_idle(pattern, found, raw)
     stated = read_stated(raw, family)
+    untied: dict[str, str] = {}
     if stated and stated.behaviour.get(TIED) is False:
+        place = stated.places.get(TIED, stated.where)
+        untied = {
+            slot.row.tied_to or "": f"; {quote(found.spell(slot))} does not take its place, since "
+            f"{place} says {TIED} false: mend that if the two are one"
+            for slot in found.tied
+        }
         found = found.untie()
     stated_by = stated.where if stated else THE_SHAPES
     sizes = complete_sizes(stated.sizes if stated else _sizes_from_shapes(found, family), family)
@@ -89,7 +96,7 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
                 f"{found.n_layer} layers"
             )
         )
-    problems += _find_tensor_problems(found, family, sizes, stated_by=stated_by)
+    problems += _find_tensor_problems(found, family, sizes, stated_by, untied)
     if problems:
         alone = complete_sizes(_sizes_from_shapes(found, family), family)
         # All the names of a GPT-2, and nothing that stands in the way but what is stated of it or
@@ -256,8 +263,16 @@ def _no_name_known(raw: RawCheckpoint, family: Family) -> str:
 
 
 def _find_tensor_problems(
-    found: Match, family: Family, sizes: Mapping[str, int], stated_by: str
+    found: Match,
+    family: Family,
+    sizes: Mapping[str, int],
+    stated_by: str,
+    untied: Mapping[str, str],
 ) -> list[Problem]:
+    """Return what speaks against the tensors.
+
+    ``untied`` is, by the name of one that is missing, why another does not take its place.
+    """
     linear = is_linear(found, sizes)
     texts: list[str] = []
     for slot in family.slots(found.n_layer, found.spelling):
@@ -267,7 +282,8 @@ def _find_tensor_problems(
         if tensor is None:
             if slot.row.tied_to is None:
                 name = quote(found.spell(slot))
-                texts.append(f"{name} is missing; its shape would be {expected}")
+                why = untied.get(slot.name, "")
+                texts.append(f"{name} is missing; its shape would be {expected}{why}")
             continue
         shape = family.squeeze(slot, tensor.shape, found.spelling)
         right = slot.shape(sizes)
