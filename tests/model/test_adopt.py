@@ -235,9 +235,11 @@ def test_a_head_without_an_embedding_that_is_not_tied_is_incomplete() -> None:
     with pytest.raises(SchemaError) as caught:
         adopt(raws.raw(HEAD, stated))
     assert caught.value.problems == (
-        ("'wte.weight' is missing; its shape would be [n_vocab, n_embd] = [61, 32]; "
-        "'lm_head.weight' does not take its place, since hparams.json says tie_word_embeddings "
-        "false: mend that if the two are one"),
+        (
+            "'wte.weight' is missing; its shape would be [n_vocab, n_embd] = [61, 32]; "
+            "'lm_head.weight' does not take its place, since hparams.json says tie_word_embeddings "
+            "false: mend that if the two are one"
+        ),
     )
 
 

@@ -33,7 +33,11 @@ def describe_type(stored: Any) -> str:  # noqa: ANN401
         h5t.REFERENCE: "reference", h5t.ENUM: "enum", h5t.VLEN: "variable-length",
         h5t.ARRAY: "array",
     }  # fmt: skip
-    return f"{stored.get_size()} bytes and type {kinds.get(stored.get_class(), 'unknown')}"
+    kind = stored.get_class()
+    text = f"{stored.get_size()} bytes and type {kinds.get(kind, 'unknown')}"
+    if kind in (h5t.INTEGER, h5t.FLOAT) and stored.get_precision() != 8 * stored.get_size():
+        text += f", of which {stored.get_precision()} bits count"
+    return text
 
 
 @cache

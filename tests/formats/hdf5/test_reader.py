@@ -13,7 +13,7 @@ import h5py
 import ml_dtypes
 import numpy as np
 import pytest
-from h5py import h5d, h5p, h5s, h5t
+from h5py import h5d, h5p, h5s, h5t, h5z
 from support import bundles, contracts, raws
 from support.descriptors import list_descriptors
 from support.hdf5_files import Make, make, one, random, read_all, write_canonical
@@ -486,6 +486,13 @@ BY_THE_LIBRARY: dict[str, dict[str, Any]] = {
     "scale-offset": {"scaleoffset": 3},
     "scale-offset, gzip": {"scaleoffset": 3, "compression": "gzip", "shuffle": True},
 }
+if h5z.filter_avail(h5z.FILTER_SZIP) and (
+    h5z.get_filter_info(h5z.FILTER_SZIP) & h5z.FILTER_CONFIG_ENCODE_ENABLED
+):  # which a library may be built without
+    BY_THE_LIBRARY |= {
+        "szip": {"compression": "szip", "compression_opts": ("nn", 16)},
+        "szip by entropy": {"compression": "szip", "compression_opts": ("ec", 8), "shuffle": True},
+    }
 
 
 @pytest.mark.parametrize("options", BY_THE_LIBRARY.values(), ids=BY_THE_LIBRARY)
@@ -504,6 +511,44 @@ def test_filters_of_the_library_s_own_are_undone_by_it(
         np.testing.assert_array_equal(raw.tensors[0].array(), expected, strict=True)
     with pytest.raises(gpt2_convert.UsageError, match="read after the checkpoint was closed"):
         raw.tensors[0].array()
+
+
+def write_nbit(path: Path, array: np.ndarray[Any, Any], stored: h5t.TypeID) -> None:
+    """Write a dataset whose elements are packed to the bits that count, for which h5py has no word.
+
+    The filter takes no parameters: the library finds them in the type.
+    """
+    plist = h5p.create(h5p.DATASET_CREATE)
+    plist.set_chunk((10, array.shape[1]))
+    plist.set_filter(h5z.FILTER_NBIT, h5z.FLAG_OPTIONAL, ())
+    with h5py.File(path, "w") as file:
+        space = h5s.create_simple(array.shape)
+        h5d.create(file.id, b"a", stored, space, plist).write(h5s.ALL, h5s.ALL, array)
+
+
+@pytest.mark.parametrize("dtype", ["<f2", "<f4", ">f8", "<i2", ">i8", "|u1"])
+def test_n_bit_of_whole_numbers_is_undone_by_the_library(dtype: str, tmp_path: Path) -> None:
+    array = (100 * random((53, 17))).astype(dtype)
+    write_nbit(tmp_path / "m.h5", array, h5t.py_create(array.dtype))
+    with h5py.File(tmp_path / "m.h5") as file:
+        assert [*file["a"]._filters] == [str(h5z.FILTER_NBIT)]
+    with open_hdf5(tmp_path / "m.h5") as raw:
+        expected = array.astype(array.dtype.newbyteorder("<"))
+        np.testing.assert_array_equal(raw.tensors[0].array(), expected, strict=True)
+
+
+def test_numbers_of_fewer_bits_than_their_bytes_are_told_as_such(tmp_path: Path) -> None:
+    array = (100 * random((53, 17))).astype("<i4")
+    stored = h5t.STD_I32LE.copy()
+    stored.set_precision(17)
+    stored.set_offset(3)
+    write_nbit(tmp_path / "m.h5", array, stored)
+    with pytest.raises(gpt2_convert.UnsupportedError) as caught:
+        gpt2_convert.convert(tmp_path / "m.h5", tmp_path / "out.npz", as_is=True)
+    assert str(caught.value) == (
+        f"{tmp_path / 'm.h5'}: 'a': elements of 4 bytes and type integer, of which 17 bits count; "
+        "NumPy's numbers are read; drop='a' leaves it out"
+    )
 
 
 def test_models_in_lzf_are_converted(tmp_path: Path) -> None:
