@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .color import CHOICES, choose_color
 from .help import Group, Table, option
 from .paths import PathType
 from .results import Output
@@ -93,6 +94,16 @@ def output_options(command: Callable[..., int]) -> Callable[..., int]:
             help="Print one JSON document.",
         ),
         option("-q", "--quiet", is_flag=True, group=Group.OUTPUT, help="Print nothing but errors."),
+        option(
+            "--color",
+            type=click.Choice(list(CHOICES)),
+            metavar="WHEN",
+            expose_value=False,
+            callback=choose_color,
+            group=Group.OUTPUT,
+            help=f"Print colours: {list_values(list(CHOICES))}. By default it is auto: on a "
+            "terminal, if neither NO_COLOR nor FORCE_COLOR says otherwise.",
+        ),
     )
 
 

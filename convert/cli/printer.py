@@ -6,36 +6,53 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
+from .color import has_color, paint
 from .streams import escape
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Sequence
 
     from ..reports.layout import Part
 
 
 class Printer:
-    """Lines on stdout, styled where that is a terminal."""
+    """Lines on stdout, with styles where that has colours, and broken where it is a terminal.
 
-    def __init__(self) -> None:
-        self._console: Console | None = None
-        if sys.stdout.isatty():
-            from rich.console import Console
+    ``width`` is the number of its columns, None where lines have no end: in a file, in a pipe, or
+    if they are not to be ``wrapped``.
+    """
 
-            self._console = Console(highlight=False, markup=False, emoji=False)
+    def __init__(self, *, wrapped: bool = True) -> None:
+        self._styled = has_color(sys.stdout)
+        self.width: int | None = None
+        if wrapped and sys.stdout.isatty():
+            from shutil import get_terminal_size
+
+            self.width = get_terminal_size().columns
 
     def line(self, *parts: Part) -> None:
         """Print parts in a row; a part may be a (text, style) pair."""
         pairs = [(part, "") if isinstance(part, str) else part for part in parts]
         safe = [(escape(text, sys.stdout), style) for text, style in pairs]
-        if self._console is None:
-            sys.stdout.write("".join(text for text, _ in safe).rstrip() + "\n")
+        if self.width is None:
+            self._write(safe)
             return
-        from rich.text import Text
+        from .wrapping import wrap
 
-        row = Text.assemble(*safe)
-        row.rstrip()
-        self._console.print(row, soft_wrap=True)
+        for row in wrap(safe, self.width):
+            self._write(row)
+
+    def _write(self, row: Sequence[tuple[str, str]]) -> None:
+        text = "".join(text for text, _ in row).rstrip()
+        if self._styled:
+            left = len(text)
+            painted: list[str] = []
+            for piece, style in row:
+                shown = piece[: max(left, 0)]
+                left -= len(piece)
+                painted.append(paint(shown, style) if style and shown else shown)
+            text = "".join(painted)
+        sys.stdout.write(text + "\n")
 
 
 def spell_flag(option: str, value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -12,12 +13,14 @@ from rich.progress import (
     DownloadColumn,
     Progress,
     ProgressColumn,
+    TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
 from rich.table import Column
 
+from .color import has_color
 from .interruption import stop_if_interrupted
 
 if TYPE_CHECKING:
@@ -35,6 +38,8 @@ _NARROW: Final = 50
 """Columns of a terminal that has no room for a bar beside the numbers."""
 _NUMBERS: Final = 32
 """Columns of bytes, rate and time left, with spaces: 497.8/497.8 MB 999.9 MB/s 00:00."""
+_FEW_NUMBERS: Final = 22
+"""The same with a percentage in the place of bytes: 100% 999.9 MB/s 00:00."""
 _LONGEST: Final = 32
 """Columns of the name of a phase, which may be a file's."""
 
@@ -58,20 +63,21 @@ def progress_bar(*, one_by_one: bool = False) -> Iterator[Callback]:
     other. It is drawn by the calls, and by no thread of its own, which might not be started where
     threads are few.
     """
-    console = Console(stderr=True)
+    console = Console(stderr=True, no_color=not has_color(sys.stderr))
     narrow = console.width < _NARROW
-    room = min(console.width - _NUMBERS, _LONGEST)
+    room = min(console.width - (_FEW_NUMBERS if narrow else _NUMBERS), _LONGEST)
     name = Column(no_wrap=True, overflow="ellipsis", max_width=max(room, 1))
     whole = Column(no_wrap=True)
+    part: list[ProgressColumn] = [TaskProgressColumn(table_column=whole)]
+    if not narrow:
+        # The bar has what the terminal has left.
+        part = [BarColumn(bar_width=None), DownloadColumn(table_column=whole)]
     columns: list[ProgressColumn] = [
         TextColumn("{task.description:<9}", table_column=name),
-        BarColumn(bar_width=None),  # what the terminal has left
-        DownloadColumn(table_column=whole),
+        *part,
         TransferSpeedColumn(table_column=whole),
         TimeRemainingColumn(compact=narrow, table_column=whole),
     ]
-    if narrow:
-        del columns[1]
     bar = _Bar(
         *columns,
         console=console,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 Part = str | tuple[str, str]
 """A text, or a text and the style that a terminal may give it."""
+_NUMBERS: Final = ("min", "max", "mean", "std", "NaN", "inf")
 MOST_WIDTH: Final = 120
 """Characters of a column: what is longer stands out, or each of 16,000 rows would be as long."""
 
@@ -25,28 +27,51 @@ def measure_columns(rows: Iterable[Iterable[str]]) -> list[int]:
     return [min(max(map(len, column)), MOST_WIDTH) for column in zip(*rows, strict=True)]
 
 
-def tabulate(tensors: Iterable[LazyTensor]) -> Iterator[tuple[Part, ...]]:
-    """Yield one row a tensor: name, shape, dtype, bytes, and the file's own name."""
+def tabulate(tensors: Iterable[LazyTensor], width: int | None = None) -> Iterator[tuple[Part, ...]]:
+    """Yield one row a tensor: name, shape, dtype, bytes, and the file's own name.
+
+    Where that is wider than ``width``, the file's name has a line of its own, and the name, too, if
+    that does not do.
+    """
+    tensors = list(tensors)
     cells = [
         (tensor.name, str(list(tensor.shape)), tensor.dtype.value, f"{tensor.nbytes:,}")
         for tensor in tensors
     ]
     names, shapes, dtypes, sizes = measure_columns(cells) if cells else [0] * 4
-    for tensor, (name, shape, dtype, size) in zip(tensors, cells, strict=True):
-        source = "" if tensor.source_name == tensor.name else f"  {tensor.source_name}"
+    sources = [
+        "" if tensor.source_name == tensor.name else f"  {tensor.source_name}" for tensor in tensors
+    ]
+    left = sys.maxsize if width is None else width - sum((names, shapes, dtypes, sizes, 6))
+    (longest,) = measure_columns((source,) for source in sources) if sources else [0]
+    for source, (name, shape, dtype, size) in zip(sources, cells, strict=True):
         row = f"  {shape:<{shapes}}  {dtype:<{dtypes}}  {size:>{sizes}}"
-        yield (f"{name:<{names}}", "bold"), row, (source, "dim")
+        if left >= longest:
+            yield (f"{name:<{names}}", "bold"), row, (source, "dim")
+            continue
+        if left >= 0:
+            yield (f"{name:<{names}}", "bold"), row
+        else:
+            yield ((name, "bold"),)
+            yield (row,)
+        if source:
+            yield ((source, "dim"),)
 
 
 def tabulate_statistics(
-    tensors: Iterable[LazyTensor], stats: Iterable[TensorStats | None]
+    tensors: Iterable[LazyTensor],
+    stats: Iterable[TensorStats | None],
+    width: int | None = None,
 ) -> Iterator[tuple[Part, ...]]:
-    """Yield one row a tensor: name, shape, dtype, the numbers, and the histogram."""
-    header = ("", "", "", "min", "max", "mean", "std", "NaN", "inf")
+    """Yield one row a tensor: name, shape, dtype, the numbers, and the histogram.
+
+    Where that is wider than ``width``, each number has its name beside it in place of a header.
+    """
+    header = ("", "", "", *_NUMBERS)
     rows: list[tuple[str, ...]] = [header]
     drawings = [""]
     for tensor, found in zip(tensors, stats, strict=True):
-        numbers: tuple[str, ...] = ("-",) * 6
+        numbers: tuple[str, ...] = ("-",) * len(_NUMBERS)
         if found is not None:
             moments = (found.min, found.max, found.mean, found.std)
             shown = ("-" if number is None else f"{number:.4g}" for number in moments)
@@ -54,10 +79,24 @@ def tabulate_statistics(
         rows.append((tensor.name, str(list(tensor.shape)), tensor.dtype.value, *numbers))
         drawings.append(f"|{draw_histogram(found.histogram)}|" if found else "")
     widths = measure_columns(rows)
+    wide = sum(widths) + 2 * len(widths) + max(map(len, drawings))
+    if width is not None and wide > width:
+        for (name, shape, dtype, *found_numbers), drawing in zip(
+            rows[1:], drawings[1:], strict=True
+        ):
+            yield ((name, "bold"),)
+            yield (f"  {shape}  {dtype}",)
+            named = [
+                f"{label} {number}" for label, number in zip(_NUMBERS, found_numbers, strict=True)
+            ]
+            yield (f"    {'  '.join(named)}",)
+            if drawing:
+                yield ((f"    {drawing}", "cyan"),)
+        return
     for row, drawing in zip(rows, drawings, strict=True):
         name, shape, dtype, *rest = row
         left = f"  {shape:<{widths[1]}}  {dtype:<{widths[2]}}"
-        right = "".join(f"  {cell:>{width}}" for cell, width in zip(rest, widths[3:], strict=True))
+        right = "".join(f"  {cell:>{size}}" for cell, size in zip(rest, widths[3:], strict=True))
         yield (f"{name:<{widths[0]}}", "bold"), left, right, (f"  {drawing}", "cyan")
 
 

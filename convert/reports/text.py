@@ -1,8 +1,8 @@
 """Reports as lines of text, for people.
 
-All words of our own are ASCII, and nothing is wrapped or cut: a pipe gets what a terminal gets,
-without the styles. Whoever takes the lines escapes what files say, and knows how its readers spell
-an option.
+All words of our own are ASCII, and nothing is wrapped or cut; a terminal that is narrow may wrap
+those that it takes. Whoever takes the lines escapes what files say, and knows how its readers
+spell an option.
 """
 
 from __future__ import annotations
@@ -172,16 +172,24 @@ def _describe_finding(finding: Finding, name: str, spell: Spell) -> Iterator[Par
 
 
 def write_inspection(
-    out: Sink, report: InspectionReport, *, flat: bool, spell: Spell = spell_keyword
+    out: Sink,
+    report: InspectionReport,
+    *,
+    flat: bool,
+    spell: Spell = spell_keyword,
+    width: int | None = None,
 ) -> None:
-    """Write files, hparams, totals and the tensors, as a tree or as a table."""
+    """Write files, hparams, totals and the tensors, as a tree or as a table.
+
+    Where ``width`` columns have no room for a table, it has several lines a tensor.
+    """
     known = report.checkpoint
     kind = "  gpt2" if known else "  as it is" if report.as_is else ""
     out.line((report.path, "bold"), f"  {report.format}", kind)
-    (width,) = measure_columns((file.path,) for file in report.files) or [0]
+    (longest,) = measure_columns((file.path,) for file in report.files) or [0]
     for file in report.files:
         size = "missing" if file.nbytes is None else f"{file.nbytes:,} bytes"
-        out.line("  file      ", f"{file.path:<{width}}", f"  {size}")
+        out.line("  file      ", f"{file.path:<{longest}}", f"  {size}")
     if report.engine != "native":
         out.line("  engine    ", report.engine)
     spelled = {str(each): each.spell(spell) for each in report.errors}
@@ -204,9 +212,10 @@ def write_inspection(
     out.line("  total     ", describe_totals(report.totals))
     out.line("")
     if report.stats is not None:
-        rows = tabulate_statistics(report.tensors, report.stats)
+        rows = tabulate_statistics(report.tensors, report.stats, width)
     else:
-        rows = tabulate(report.tensors) if flat or not known else draw_tree(report.tensors)
+        table = flat or not known
+        rows = tabulate(report.tensors, width) if table else draw_tree(report.tensors)
     for row in rows:
         out.line(*row)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def test_pipes_get_neither_colour_nor_bar(
     program: Program, tiny: Path, npz: Path, tmp_path: Path
 ) -> None:
-    wishes = {"TERM": "xterm-256color", "FORCE_COLOR": "1"}
+    wishes = {"TERM": "xterm-256color", "COLUMNS": "20"}
     runs: tuple[list[str | Path], ...] = (
         ["tf2npz", tiny, tmp_path / "new.npz"],
         ["verify", tiny, npz],
@@ -43,9 +43,41 @@ def test_terminal_wishes_for_no_colour_are_kept(tiny: Path) -> None:
     assert f"{ESCAPE}[3" not in done.err
 
 
-def test_narrow_terminal_cuts_no_line_of_the_report(tiny: Path) -> None:
-    narrow = run_in_terminal("inspect", "--flat", tiny, columns=20, env={"TERM": "dumb"})
-    assert narrow.err.replace("\r\n", "\n") == run("inspect", "--flat", tiny).out
+@pytest.mark.parametrize("columns", [40, 80])
+@pytest.mark.parametrize("arguments", [[], ["--flat"], ["--stats"]])
+def test_a_narrow_terminal_shows_all_of_the_report_in_lines_that_fit(
+    arguments: list[str], columns: int, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny.parent)
+    narrow = run_in_terminal(
+        "inspect", tiny.name, *arguments, columns=columns, env={"TERM": "dumb"}
+    )
+    shown = narrow.err.replace("\r\n", "\n")
+    assert max(map(len, shown.splitlines())) <= columns
+    whole = run("inspect", tiny.name, *arguments).out
+    # Statistics have the names of their columns once, or in each of the lines.
+    names = {"min", "max", "mean", "std", "NaN", "inf"}
+    found, expected = (
+        [word for word in text.split() if word not in names] for text in (shown, whole)
+    )
+    assert found == expected
+
+
+def test_a_narrow_terminal_shows_all_of_the_findings(
+    tiny: Path, changed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(changed.parent)
+    arguments: list[str | Path] = ["verify", tiny.relative_to(changed.parent), changed.name]
+    narrow = run_in_terminal(*arguments, columns=40, env={"TERM": "dumb"})
+    assert narrow.code == 1
+    shown = narrow.err.replace("\r\n", "\n")
+    assert max(map(len, shown.splitlines())) <= 40
+    assert shown.split() == run(*arguments).out.split()
+
+
+def test_lines_for_other_programs_are_never_broken(npz: Path) -> None:
+    narrow = run_in_terminal("digest", npz, columns=40, env={"TERM": "dumb"})
+    assert narrow.err.replace("\r\n", "\n") == run("digest", npz).out
 
 
 @pytest.mark.parametrize(

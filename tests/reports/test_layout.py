@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +31,40 @@ def test_columns_are_as_wide_as_their_longest_cell() -> None:
         "longer  [12345]  float16  24,690",
     ]
     assert lines(tabulate([])) == []
+
+
+def test_a_table_that_is_too_wide_has_more_lines_a_tensor() -> None:
+    tensors = [
+        raws.lazy("a", np.zeros((2, 3), np.float32)),
+        raws.lazy("longer", np.zeros(12345, np.float16)),
+    ]
+    tensors[1] = replace(tensors[1], source_name="model/longer")
+    whole = ["a       [2, 3]   float32      24", "longer  [12345]  float16  24,690  model/longer"]
+    assert lines(tabulate(tensors, 46)) == whole
+    assert lines(tabulate(tensors, 45)) == [whole[0], whole[1][:32], "  model/longer"]
+    assert lines(tabulate(tensors, 31)) == [
+        "a",
+        "  [2, 3]   float32      24",
+        "longer",
+        "  [12345]  float16  24,690",
+        "  model/longer",
+    ]
+
+
+def test_statistics_that_are_too_wide_have_their_names_beside_them() -> None:
+    numbers = raws.lazy("x", np.array([1, np.nan, 3], np.float32))
+    nothing = raws.lazy("none", np.zeros(1, np.complex64))
+    stats = [compute_stats(numbers), None]
+    whole = lines(tabulate_statistics([numbers, nothing], stats))
+    assert lines(tabulate_statistics([numbers, nothing], stats, max(map(len, whole)))) == whole
+    first, *left = lines(tabulate_statistics([numbers, nothing], stats, 40))
+    assert [first, *left[:2]] == [
+        "x",
+        "  [3]  float32",
+        "    min 1  max 3  mean 2  std 1  NaN 1  inf 0",
+    ]
+    assert left[2] == f"    {whole[1][whole[1].index('|') :]}"
+    assert left[3:] == ["none", "  [1]  complex64", "    min -  max -  mean -  std -  NaN -  inf -"]
 
 
 def test_a_name_of_megabytes_widens_no_other_row() -> None:

@@ -45,11 +45,11 @@ def digest(source: str, output: Output, **options: Any) -> int:  # noqa: ANN401
         from ...reports.text import write_check, write_digests
 
         if options["check"] is None:
-            write_digests(Printer(), report)
+            write_digests(Printer(wrapped=False), report)  # lines for other programs
         else:
             write_check(Printer(), report, spell_flag)
         for note in report.notes:
-            print_error(note)  # stdout has lines for other programs
+            print_error(note)
 
     return print_report(output, EQUAL if report.ok else DIFFERENT, report, show)
 

@@ -46,7 +46,8 @@ def inspect(source: str, flat: bool, output: Output, **options: Any) -> int:  # 
     def show() -> None:
         from ...reports.text import write_inspection
 
-        write_inspection(Printer(), report, flat=flat, spell=spell_flag)
+        out = Printer()
+        write_inspection(out, report, flat=flat, spell=spell_flag, width=out.width)
 
     code = print_report(output, EQUAL if report.ok else COULD_NOT, report, show)
     if not report.ok:
