@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from support.console import run_in_terminal
 from support.reports import inspection
 
 import gpt2_convert
@@ -16,6 +17,8 @@ from gpt2_convert.errors import Advice
 from gpt2_convert.reports.outcome import Failure, Outcome
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     Capture = pytest.CaptureFixture[str]
 
 FIRST = Failure("MemoryError", "first")
@@ -78,3 +81,29 @@ def test_last_words_are_the_same_kind_of_document(capfd: Capture) -> None:
     )
     assert plain == said
     assert last.err == f"gpt2-convert: {last_words.NO_MEMORY[1]}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ("tf2npz tiny new.npz --digest", 0),
+        ("convert tiny.npz new.h5", 0),
+        ("verify tiny tiny.npz", 0),
+        ("verify tiny changed.npz", 1),
+        ("verify tiny tiny.npz --logits --tokens 8", 0),
+        ("inspect tiny --stats", 0),
+        ("digest tiny", 0),
+        ("generate tiny.npz 1 --ids -n 20", 0),
+    ],
+)
+def test_quiet_and_json_print_the_document_alone(
+    arguments: str, code: int, changed: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(changed.parent)
+    tiny.rename("tiny")
+    with open("document", "w+", encoding="ascii") as document:
+        # On a terminal, which would get a bar and notes otherwise.
+        done = run_in_terminal(*arguments.split(), "-q", "--json", out=document.fileno())
+        document.seek(0)
+        assert json.load(document)["ok"] == (code == 0)
+    assert (done.code, done.err) == (code, "")
