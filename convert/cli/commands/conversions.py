@@ -156,6 +156,12 @@ def _check_name(command: str, conversion: Conversion, target: str) -> None:
     )
 
 
-COMMANDS: Final = {
-    name: build_command(name, conversion) for name, conversion in CONVERSIONS.items()
-}
+class _Commands(dict[str, click.Command]):
+    """The commands, each built when it is asked for: a program runs one of them."""
+
+    def __missing__(self, name: str) -> click.Command:
+        command = self[name] = build_command(name, CONVERSIONS[name])
+        return command
+
+
+COMMANDS: Final = _Commands()
