@@ -103,7 +103,7 @@ def adopt(raw: RawCheckpoint, drop: Sequence[str] = (), scope: str | None = None
         # the ways in which its matrices lie.
         whole = not find_name_problems(found, family, alone)
         sound = is_mixed(found, alone) or not _find_tensor_problems(
-            found, family, alone, stated_by=THE_SHAPES
+            found, family, alone, THE_SHAPES, untied
         )
         raise SchemaError(raw.where, tuple(problems), contradictory=whole and sound)
     return Checkpoint(
