@@ -51,6 +51,7 @@ from .reports.fetch import FetchedFile as FetchedFile
 from .reports.fetch import FetchReport as FetchReport
 from .reports.fetch import Proof as Proof
 from .reports.inspection import InspectionReport as InspectionReport
+from .reports.sums import WrittenFile as WrittenFile
 from .reports.verification import Finding as Finding
 from .reports.verification import Kind as Kind
 from .reports.verification import VerificationError as VerificationError

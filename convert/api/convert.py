@@ -25,6 +25,7 @@ from ..tensors.loss import CastLoss
 from .companions import check_companions, choose_companions, prove_companions
 from .digest import digest_tensors, list_digests
 from .source import build_source
+from .sums import hash_target
 from .target import choose_format, partial_target
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def convert(
     to: TargetFormat | None = None,
     compress: Compression | None = None,
     digest: bool = False,
+    sums: bool = False,
     force: bool = False,
     verify: bool = True,
     weights_only: bool = False,
@@ -68,7 +70,7 @@ def convert(
     ``to`` is a key of WRITERS; without it the suffix of ``target`` decides, and a folder becomes a
     Hugging Face model. What is taken ``as_is`` goes into single files alone: npz, safetensors and
     hdf5. ``compress`` is "gzip", for HDF5. ``digest`` adds SHA-256 digests to the report, of the
-    target as it was read back.
+    target as it was read back. ``sums`` adds the SHA-256 of every file that was written.
     ``force`` allows an existing target to be replaced. ``verify=False`` waives the proof.
     ``weights_only`` leaves the files beside the weights behind, which travel otherwise from folder
     to folder, the tokenizer's for example. The other keywords are those of :func:`.open`
@@ -134,6 +136,7 @@ def convert(
                     digests = digest_tensors(read.values(), watch)
                     hashes = {each.name: each.sha256 for each in digests}
             target_nbytes = _count_bytes(partial)
+            files = hash_target(partial, target, watch) if sums else None
         return ConversionReport(
             source=Side(checkpoint.raw.where, checkpoint.format),
             target=written,
@@ -149,6 +152,7 @@ def convert(
             engine=checkpoint.raw.engine,
             companions=copied,
             left=beside.left,
+            files=files,
         )
 
 

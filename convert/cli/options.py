@@ -11,10 +11,11 @@ from .color import CHOICES, choose_color
 from .help import Group, Table, option
 from .paths import PathType
 from .results import Output
+from .side_files import Places
 from .streams import JSON_OPTION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any, Final, TypeVar
 
     from .report_files import ReportFile
@@ -64,6 +65,7 @@ def output_options(command: Callable[..., int]) -> Callable[..., int]:
         as_json: bool,
         quiet: bool,
         report: tuple[str, ...],
+        sums: str | None = None,
         **options: Any,  # noqa: ANN401 - each is the command's own
     ) -> int:
         output = Output(
@@ -71,7 +73,8 @@ def output_options(command: Callable[..., int]) -> Callable[..., int]:
             as_json=as_json,
             quiet=quiet,
             reports=tuple(_parse_reports(report)),
-            paths=tuple(str(options[name]) for name in PATHS if options.get(name) is not None),
+            sums=sums,
+            places=_find_places(options),
         )
         done: int = command(output=output, **options)
         return done
@@ -105,6 +108,22 @@ def output_options(command: Callable[..., int]) -> Callable[..., int]:
             "terminal, if neither NO_COLOR nor FORCE_COLOR says otherwise.",
         ),
     )
+
+
+def _find_places(options: Mapping[str, Any]) -> Places:
+    given = {name: str(options[name]) for name in PATHS if options.get(name) is not None}
+    return Places(tuple(given.values()))
+
+
+def sums_option(command: Command) -> Command:
+    """Add the option that every command has that writes files; they become part of the output."""
+    return option(
+        "--sums",
+        type=click.Path(readable=False),
+        metavar="FILE",
+        group=Group.REPORTS,
+        help="Write the SHA-256 of every file written to FILE, for 'sha256sum -c'; '-' is stdout.",
+    )(command)
 
 
 def _parse_reports(texts: tuple[str, ...]) -> Iterator[ReportFile]:
@@ -269,6 +288,7 @@ def conversion_options(
             help="Do not compare TARGET with SOURCE.",
         ),
         *([engine_option(Group.PROOF, "SOURCE again, as a witness")] if of_tensorflow else []),
+        sums_option,
         option(
             "--digest",
             is_flag=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from .exit_codes import COULD_NOT, DIFFERENT, EQUAL
 from .interruption import received, stop_if_interrupted
 from .last_words import outlive_exits, release_memory
 from .printer import Printer, spell_flag
+from .side_files import STDOUT, Places, name_place
 from .streams import in_foreground, print_error, print_result
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from ..progress import Progress
     from ..reports.outcome import Failure, Outcome, Report
+    from ..reports.sums import WrittenFile
     from .report_files import ReportFile
 
 
@@ -32,21 +34,33 @@ if TYPE_CHECKING:
 class Output:
     """How a job tells what comes of it: on stdout, and in which files.
 
-    ``paths`` are its sources and targets, which no report may replace. ``started`` is when it
-    began, on the clock of time.monotonic.
+    ``sums`` is where the SHA-256 of all that was written go. ``places`` are its sources and its
+    target, which no report may replace. ``started`` is when it began, on the clock of
+    time.monotonic.
     """
 
     command: str
     as_json: bool = False
     quiet: bool = False
     reports: tuple[ReportFile, ...] = ()
-    paths: tuple[str, ...] = ()
+    sums: str | None = None
+    places: Places = field(default_factory=Places)
     started: float = field(default_factory=time.monotonic)
 
     @property
     def replaces_text(self) -> bool:
-        """Whether a document or a report goes to stdout in place of the text."""
-        return self.as_json or any(each.path == "-" for each in self.reports)
+        """Whether a document, a report or sums go to stdout in place of the text."""
+        return self.as_json or self.prints_sums or any(each.to_stdout for each in self.reports)
+
+    @property
+    def prints_sums(self) -> bool:
+        """Whether the sums go to stdout."""
+        return self.sums is not None and name_place(self.sums) == STDOUT
+
+    def making(self, target: str) -> Output:
+        """Return the output of a job that makes ``target``."""
+        paths = tuple(path for path in self.places.paths if path != target)
+        return replace(self, places=Places((*paths, target), target))
 
     def tell(self, report: Report | None, failure: Failure | None = None) -> Outcome:
         """Return what came of the job, which ends now."""
@@ -76,17 +90,21 @@ def print_report(
     show: Callable[[], None],
     done: str = "",
     failure: Failure | None = None,
+    files: tuple[WrittenFile, ...] = (),
 ) -> int:
     """Print a report in the form that was asked for, write its files, and return the exit code.
 
-    ``done`` is as in :func:`.print_result`.
+    ``done`` is as in :func:`.print_result`; ``files`` are those of which sums may be wanted.
     """
     outcome = output.tell(report, failure) if output.as_json or output.reports else None
     written = outcome is None or write_files(output, outcome, done)
+    written = (failure is not None or _write_sums(output, files, done)) and written
     if outcome is not None and output.as_json:
         from .documents import make_document
 
         show = make_document(outcome)
+    elif output.prints_sums:
+        show = partial(_print_sums, files)
     elif outcome is not None and output.replaces_text:
         show = partial(_print_reports, output, outcome)
     elif output.quiet:
@@ -101,10 +119,31 @@ def write_files(output: Output, outcome: Outcome, done: str = "") -> bool:
         return True
     from .report_files import write_reports
 
-    errors = list(write_reports(output.reports, outcome, spell_flag))
+    errors = list(write_reports(output.reports, outcome, spell_flag, output.places))
     for error in errors:
         print_error(error.spell(spell_flag) + done)
     return not errors
+
+
+def _write_sums(output: Output, files: tuple[WrittenFile, ...], done: str) -> bool:
+    """Write the file that --sums names, tell why if it cannot be, and return if it was."""
+    if output.sums is None or output.prints_sums:
+        return True
+    from ..reports.sums import list_sums
+    from .sums_file import sums_file
+
+    try:
+        sums_file(output.sums).write(list_sums(files), output.places)
+    except (gpt2_convert.TargetError, gpt2_convert.UsageError) as error:
+        print_error(error.spell(spell_flag) + done)
+        return False
+    return True
+
+
+def _print_sums(files: tuple[WrittenFile, ...]) -> None:
+    from .sums_file import print_sums
+
+    print_sums(files)
 
 
 def _print_reports(output: Output, outcome: Outcome) -> None:
@@ -128,8 +167,8 @@ def working(
     collect_seldom()
     share_one_arena()
     allow_many_files()
-    if output.reports:
-        _check_reports(output)
+    if output.reports or output.sums is not None:
+        _check_files(output)
     with (
         reporting_failures(output),
         watching(output.quiet or silent, one_by_one=one_by_one) as progress,
@@ -137,14 +176,34 @@ def working(
         yield progress
 
 
-def _check_reports(output: Output) -> None:
-    """Refuse reports that could not be written, before the job, and without writing any."""
-    from dataclasses import replace
-
+def _check_files(output: Output) -> None:
+    """Refuse files that could not be written, before the job, and without writing any."""
     from .report_files import check_reports
+    from .sums_file import sums_file
 
     with reporting_failures(replace(output, reports=())):
-        check_reports(output.reports, output.as_json, output.paths)
+        _refuse_one_place_for_two(output)
+        check_reports(output.reports, output.places)
+        if output.sums is not None and not output.prints_sums:
+            sums_file(output.sums).check(output.places)
+
+
+def _refuse_one_place_for_two(output: Output) -> None:
+    """Refuse what would have one thing replace another, or stdout be of two.
+
+    Raises:
+        UsageError: two would go to one place.
+    """
+    given = [each.path for each in output.reports]
+    given += [STDOUT] if output.as_json else []
+    given += [] if output.sums is None else [output.sums]
+    places = [name_place(path) for path in given]
+    for place in places:
+        if places.count(place) > 1:
+            where = "stdout" if place == STDOUT else place
+            raise gpt2_convert.UsageError(
+                f"two things would go to {where}; name another file for one of them"
+            )
 
 
 def watching(quiet: bool, *, one_by_one: bool = False) -> AbstractContextManager[Progress]:

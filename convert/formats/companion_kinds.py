@@ -53,6 +53,7 @@ _MODEL_FOLDER: Final = (
     "license.txt", "license.md", "configuration_*.py", "modeling_*.py", "tokenization_*.py",
 )  # fmt: skip
 """What a model folder has as a rule."""
+_CONFIGS: Final = ("config.json", "hparams.json")
 _VOCABULARIES: Final = ("vocab.json", "encoder.json")
 _MERGES: Final = ("merges.txt", "vocab.bpe")
 _TEXTS: Final = ("*.txt", "*.bpe", "*.tiktoken", "*.jinja")
@@ -109,6 +110,13 @@ def _compile_left() -> list[tuple[str, re.Pattern[str]]]:
 def is_replaceable(name: str) -> bool:
     """Whether a file of that name is one that model folders have as a rule."""
     return _fits(name, _MODEL_FOLDER)
+
+
+def is_model_file(name: str) -> bool:
+    """Whether a file of that name means something in a model's folder, its weights included."""
+    name = name.lower()
+    left = any(pattern.match(name) for _, pattern in _compile_left())
+    return left or name in _CONFIGS or is_replaceable(name)
 
 
 def check_contents(file: SourceFile, n_vocab: int, allowance: Allowance | None = None) -> list[str]:

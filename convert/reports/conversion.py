@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..tensors.loss import CastLoss
     from .digest import DigestReport
     from .summary import Json, Side, Totals
+    from .sums import WrittenFile
     from .verification import Finding, VerificationReport
 
 
@@ -58,7 +59,8 @@ class ConversionReport:
     be known of the tensors. ``verification`` is None if it was waived, ``digests`` if they were not
     asked for. ``engine`` is what read the bytes that were written; ``verification`` knows who read
     the source for the proof. ``companions`` are the files beside the weights that were copied, and
-    ``left`` those that stayed behind.
+    ``left`` those that stayed behind. ``files`` are all that were written, with their SHA-256; None
+    if that was not asked for.
     """
 
     source: Side
@@ -75,6 +77,7 @@ class ConversionReport:
     engine: str = "native"
     companions: tuple[CopiedFile, ...] = ()
     left: tuple[LeftFile, ...] = ()
+    files: tuple[WrittenFile, ...] | None = None
 
     @property
     def hparams(self) -> HParams | None:
@@ -125,5 +128,6 @@ class ConversionReport:
             "left": [each.as_json() for each in self.left],
             "cast": self.loss.as_json() if self.loss else None,
             "digest": self.digests.sha256 if self.digests is not None else None,
+            "files": None if self.files is None else [each.as_json() for each in self.files],
             "findings": [finding.as_json(spell) for finding in self.findings],
         }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ..errors import spell_keyword
+from .sums import WrittenFile
 
 if TYPE_CHECKING:
     from ..errors import Spell
@@ -85,6 +87,14 @@ class FetchReport:
     def unproven(self) -> tuple[FetchedFile, ...]:
         """The files whose origin nothing proves."""
         return tuple(file for file in self.files if not file.proof.origin)
+
+    @property
+    def written(self) -> tuple[WrittenFile, ...]:
+        """The files by their paths, those that were there already included."""
+        return tuple(
+            WrittenFile(os.path.join(self.folder, each.name), each.nbytes, each.sha256)
+            for each in self.files
+        )
 
     def as_json(self, spell: Spell = spell_keyword) -> Json:
         """Return the document; schemas/report.schema.json describes it."""

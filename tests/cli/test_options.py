@@ -31,7 +31,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "fetch": gpt2_convert.fetch,
 }
 OF_A_SOURCE = [name for name in VERBS if name != "fetch"]
-OF_THE_PROGRAM = {"as_json", "quiet", "report", "flat", "no_verify"}
+OF_THE_PROGRAM = {"as_json", "quiet", "report", "sums", "flat", "no_verify"}
 """What is for people and shells: the forms of the output, and a flag that denies a keyword."""
 CHOICES = {"--to": TargetFormat, "--compress": Compression, "--dtype": DTypeName}
 CHOICES |= {"--engine": EngineName}

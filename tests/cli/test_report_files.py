@@ -90,12 +90,12 @@ def test_a_job_that_fails_writes_its_reports(tmp_path: Path, capsys: Capture) ->
 @pytest.mark.parametrize(
     ("reports", "says"),
     [
-        (["a.json", "./a.json"], "two reports would go to"),
-        (["json:-", "github:-"], "two reports would go to stdout"),
+        (["a.json", "./a.json"], "two things would go to"),
+        (["json:-", "github:-"], "two things would go to stdout"),
         (["absent/a.json"], "there is no folder"),
         (["json:tiny"], "is a source or the target|is a folder"),
         (["json:old.txt"], "is no report of this tool"),
-        (["markdown:data.bin"], "is no text"),
+        (["markdown:data.txt"], "is no text"),
         (["json:out.npz"], "is a source or the target"),
     ],
 )
@@ -110,7 +110,7 @@ def test_a_report_that_could_not_be_written_stops_the_job_before_it_begins(
     monkeypatch.chdir(tmp_path)
     os.symlink(tiny, "tiny")
     (tmp_path / "old.txt").write_text("mine\n")
-    (tmp_path / "data.bin").write_bytes(b"\0\1")
+    (tmp_path / "data.txt").write_bytes(b"\0\1")
     options = [part for each in reports for part in ("--report", each)]
     before = sorted(os.listdir())
     assert run(["tf2npz", "tiny", "out.npz", *options]) == 2

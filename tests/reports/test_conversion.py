@@ -15,6 +15,7 @@ from support.reports import (
     LEFT,
     LOSS,
     UNUSUAL,
+    WRITTEN,
     conversion,
     verification,
 )
@@ -55,6 +56,7 @@ PLAIN: dict[str, Any] = {
     "left": [],
     "cast": None,
     "digest": None,
+    "files": None,
     "findings": [],
 }
 
@@ -74,6 +76,7 @@ def test_the_document_has_all_else_that_there_may_be_to_say() -> None:
         config=UNUSUAL,
         companions=(COPIED,),
         left=LEFT,
+        files=(WRITTEN,),
     )
     document = report.as_json()
     assert_valid(document, "report")
@@ -108,6 +111,7 @@ def test_the_document_has_all_else_that_there_may_be_to_say() -> None:
         ],
         "cast": LOSS.as_json(),
         "digest": DIGESTS.sha256,
+        "files": [{"path": "out.npz", "bytes": 497_800_000, "sha256": "5" * 64}],
     }
 
 

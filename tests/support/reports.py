@@ -19,6 +19,7 @@ from gpt2_convert.reports.digest import DigestReport, TensorDigest
 from gpt2_convert.reports.fetch import FetchedFile, FetchReport, Proof
 from gpt2_convert.reports.inspection import InspectionReport
 from gpt2_convert.reports.summary import Side, Totals
+from gpt2_convert.reports.sums import WrittenFile
 from gpt2_convert.reports.verification import Finding, Kind, VerificationReport
 from gpt2_convert.tensors.loss import CastLoss, TensorLoss
 from gpt2_convert.tensors.stats import TensorStats
@@ -47,6 +48,7 @@ UNUSUAL = replace(
 )
 """One that does not compute as GPT-2 does; the head is what the tensors show."""
 COPIED = CopiedFile("vocab.json", "encoder.json", 1_042_301, "1" * 64)
+WRITTEN = WrittenFile("out.npz", 497_800_000, "5" * 64)
 LEFT = (LeftFile("optimizer.pt", "a trainer's state"), LeftFile("logs", "a folder"))
 LOSS = CastLoss({"wte": TensorLoss(0.25, 0.125, 3, 1200), "wpe": TensorLoss(0.0625, 0.5, 0, 34)})
 AGREEMENT = Agreement(1024, 0.5, 0.0123, 1.5e-6, 2.5e-5, 0.00123, 0.999, 0.98764)

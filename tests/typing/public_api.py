@@ -52,6 +52,7 @@ from gpt2_convert import (
     UsageError,
     VerificationError,
     VerificationReport,
+    WrittenFile,
 )
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ def converts() -> None:
         allow_overflow=True,
         compress="gzip",
         digest=True,
+        sums=True,
         force=True,
         verify=True,
         engine="tensorflow",
@@ -126,6 +128,7 @@ def converts() -> None:
     assert_type(report, ConversionReport)
     assert_type(report.ok, bool)
     assert_type(report.verification, VerificationReport | None)
+    assert_type(report.files, tuple[WrittenFile, ...] | None)
     assert_type(report.as_json(), dict[str, Any])
 
 

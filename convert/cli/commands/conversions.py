@@ -77,6 +77,7 @@ def build_command(name: str, conversion: Conversion) -> click.Command:
         to: TargetFormat | None = conversion.to,
         **options: Any,  # noqa: ANN401 - each is a keyword of gpt2_convert.convert
     ) -> int:
+        output = output.making(target)
         with working(output) as progress:
             if conversion.to is not None:
                 _check_name(name, conversion, target)
@@ -87,6 +88,7 @@ def build_command(name: str, conversion: Conversion) -> click.Command:
                 to=to,
                 format=conversion.source_format,
                 verify=not no_verify,
+                sums=output.sums is not None,
                 progress=progress,
                 **options,
             )
@@ -98,7 +100,7 @@ def build_command(name: str, conversion: Conversion) -> click.Command:
             write_conversion(Printer(), report, seconds, spell_flag)
 
         done = f"; {report.target.path} is complete{'' if no_verify else ' and verified'}"
-        return print_report(output, EQUAL, report, show, done)
+        return print_report(output, EQUAL, report, show, done, files=report.files or ())
 
     command.__doc__ = f"""Convert {conversion.summary}.
 

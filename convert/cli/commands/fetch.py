@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,10 @@ import click
 
 import gpt2_convert
 
+from ...api.fetch import MODELS
 from ..exit_codes import EQUAL
 from ..help import Command, Group, Table, option
-from ..options import output_options
+from ..options import output_options, sums_option
 from ..paths import PathType
 from ..printer import Printer
 from ..results import print_report, working
@@ -58,6 +60,7 @@ TABLES: Final = (
     group=Group.TARGET,
     help="Replace files in FOLDER that are something else.",
 )
+@sums_option
 @output_options
 def fetch(name: str, folder: str | None, output: Output, **options: Any) -> int:  # noqa: ANN401
     """Fetch a model into FOLDER, models/NAME by default, and prove it.
@@ -65,6 +68,7 @@ def fetch(name: str, folder: str | None, output: Output, **options: Any) -> int:
     No file is there before all have come and are proven. What is there and right is not fetched
     again, and what came before a break is not either.
     """
+    output = output.making(folder or os.path.join(MODELS, *name.partition("@")[0].split("/")))
     with working(output, one_by_one=True) as progress:
         started = time.monotonic()
         report = gpt2_convert.fetch(name, folder, progress=progress, **options)
@@ -75,7 +79,8 @@ def fetch(name: str, folder: str | None, output: Output, **options: Any) -> int:
 
         write_fetch(Printer(), report, seconds)
 
-    return print_report(output, EQUAL, report, show, f"; {report.folder} is complete")
+    done = f"; {report.folder} is complete"
+    return print_report(output, EQUAL, report, show, done, files=report.written)
 
 
 COMMANDS: Final = {"fetch": fetch}

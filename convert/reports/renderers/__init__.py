@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 class Renderer:
     """A format of reports: its module in this room, and the suffixes of its files.
 
-    ``appends`` says that it is added to a file that exists. ``needs`` is the module of a library
+    ``start`` is what such a file starts with. ``appends`` says that it is added to a file that
+    exists. ``needs`` is the module of a library
     that only the extra ``report`` installs.
     """
 
     module: str
+    start: bytes
     suffixes: tuple[str, ...] = ()
     appends: bool = False
     needs: str | None = None
@@ -44,10 +46,18 @@ class Renderer:
         return render
 
 
+_OURS: Final = b"gpt2-convert"
+"""What the beginning of every report has somewhere."""
 RENDERERS: Final = {
-    "json": Renderer("json", (".json",)),
-    "markdown": Renderer("markdown", (".md", ".markdown"), appends=True),
-    "html": Renderer("html", (".html", ".htm"), needs="jinja2"),
-    "junit": Renderer("junit", (".xml",)),
-    "github": Renderer("github"),
+    "json": Renderer("json", b'{\n  "kind": "', (".json",)),
+    "markdown": Renderer("markdown", b"### ", (".md", ".markdown"), appends=True),
+    "html": Renderer("html", b"<!DOCTYPE html>", (".html", ".htm"), needs="jinja2"),
+    "junit": Renderer("junit", b"<?xml", (".xml",)),
+    "github": Renderer("github", b"::"),
 }
+
+
+def starts_as_report(beginning: bytes) -> bool:
+    """Whether a file with that beginning, of some hundred bytes, is a report of any format."""
+    starts = tuple(renderer.start for renderer in RENDERERS.values())
+    return beginning.startswith(starts) and _OURS in beginning

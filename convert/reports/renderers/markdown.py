@@ -14,6 +14,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ...quoting import clip, make_printable
+from ..outcome import TOOL
 from ..page import Mood
 from ..pages import lay_out
 
@@ -34,7 +35,9 @@ _PUNCTUATION: Final = re.compile(r"""([\\`*_{}\[\]()<>#+\-!|&~$:@^="'])""")
 def render(outcome: Outcome, spell: Spell) -> Iterator[str]:
     """Yield a heading, the facts as a list, and the tables, the long ones folded."""
     page = lay_out(outcome, spell)
-    yield f"### {_MARKS.get(page.mood, '')} {_escape(page.verdict)}: {_code(page.title)}\n\n"
+    mark = f"{_MARKS[page.mood]} " if page.mood in _MARKS else ""
+    job = _code(f"{TOOL} {outcome.command}")
+    yield f"### {mark}{job} {_escape(page.verdict)}: {_code(page.title)}\n\n"
     for fact in page.facts:
         mark = f"{_MARKS[fact.mood]} " if fact.mood in (Mood.BAD, Mood.WARNING) else ""
         yield f"- {mark}**{_escape(fact.label)}** {_escape(clip_text(fact.text))}\n"
