@@ -32,7 +32,7 @@ def make_document(outcome: Outcome) -> Callable[[], None]:
 
 
 def print_error_document(
-    failure: Failure, command: str = TOOL, started: float | None = None
+    failure: Failure, command: str = TOOL, seconds: float | None = None
 ) -> None:
     """Print the document of an error, unless there is one already; its line on stderr follows.
 
@@ -40,7 +40,8 @@ def print_error_document(
     """
     if has_its_document():
         return
-    seconds = time.monotonic() - (find_start() if started is None else started)
+    if seconds is None:
+        seconds = time.monotonic() - find_start()
     with suppress(OSError):
         make_document(Outcome(command, gpt2_convert.__version__, seconds, None, failure))()
         sys.stdout.flush()

@@ -34,14 +34,14 @@ def report_failure(error: BaseException, as_json: bool, where: str) -> int:
 
 
 def print_failure(
-    failure: Failure, as_json: bool, command: str = TOOL, started: float | None = None
+    failure: Failure, as_json: bool, command: str = TOOL, seconds: float | None = None
 ) -> int:
     """Print the line of a failure, after its document if that was asked for; return the code.
 
-    ``command`` and ``started`` are those of the job, if it came so far.
+    ``command`` and ``seconds`` are those of the job, if it came so far.
     """
     if as_json:
-        print_error_document(failure, command, started)
+        print_error_document(failure, command, seconds)
     print_error(failure.message)
     return COULD_NOT
 

@@ -156,3 +156,15 @@ def write_table(formatter: click.HelpFormatter, table: Table) -> None:
     fits = 2 + first + 2 + second <= formatter.width or first <= formatter.width * 2 // 5
     with formatter.section(table.title):
         formatter.write_dl(table.rows, col_max=first if fits else _STACKED)
+
+
+def add_options(command: Command, *options: Callable[[Command], Command]) -> Command:
+    """Add options so that the help lists them in this order."""
+    for each in reversed(options):
+        command = each(command)
+    return command
+
+
+def list_values(values: Sequence[str]) -> str:
+    """Return the values of an option as its help has them: a, b or c."""
+    return f"{', '.join(values[:-1])} or {values[-1]}"

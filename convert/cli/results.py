@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from ..progress import Progress
     from ..reports.outcome import Failure, Outcome, Report
-    from ..reports.sums import WrittenFile
     from .report_files import ReportFile
 
 
@@ -90,21 +89,20 @@ def print_report(
     show: Callable[[], None],
     done: str = "",
     failure: Failure | None = None,
-    files: tuple[WrittenFile, ...] = (),
 ) -> int:
     """Print a report in the form that was asked for, write its files, and return the exit code.
 
-    ``done`` is as in :func:`.print_result`; ``files`` are those of which sums may be wanted.
+    ``done`` is as in :func:`.print_result`.
     """
     outcome = output.tell(report, failure) if output.as_json or output.reports else None
     written = outcome is None or write_files(output, outcome, done)
-    written = (failure is not None or _write_sums(output, files, done)) and written
+    written = (failure is not None or _write_sums(output, report, done)) and written
     if outcome is not None and output.as_json:
         from .documents import make_document
 
         show = make_document(outcome)
     elif output.prints_sums:
-        show = partial(_print_sums, files)
+        show = partial(_print_sums, report)
     elif outcome is not None and output.replaces_text:
         show = partial(_print_reports, output, outcome)
     elif output.quiet:
@@ -125,25 +123,27 @@ def write_files(output: Output, outcome: Outcome, done: str = "") -> bool:
     return not errors
 
 
-def _write_sums(output: Output, files: tuple[WrittenFile, ...], done: str) -> bool:
+def _write_sums(output: Output, report: Report, done: str) -> bool:
     """Write the file that --sums names, tell why if it cannot be, and return if it was."""
     if output.sums is None or output.prints_sums:
         return True
+    from ..reports.outcome import list_written
     from ..reports.sums import list_sums
     from .sums_file import sums_file
 
     try:
-        sums_file(output.sums).write(list_sums(files), output.places)
+        sums_file(output.sums).write(list_sums(list_written(report)), output.places)
     except (gpt2_convert.TargetError, gpt2_convert.UsageError) as error:
         print_error(error.spell(spell_flag) + done)
         return False
     return True
 
 
-def _print_sums(files: tuple[WrittenFile, ...]) -> None:
+def _print_sums(report: Report) -> None:
+    from ..reports.outcome import list_written
     from .sums_file import print_sums
 
-    print_sums(files)
+    print_sums(list_written(report))
 
 
 def _print_reports(output: Output, outcome: Outcome) -> None:
@@ -239,14 +239,14 @@ def reporting_failures(output: Output) -> Iterator[None]:
         from .failures import describe_failure, print_failure
 
         failure = describe_failure(error, "the operating system")
+        outcome = output.tell(None, failure)
         if output.reports:
-            _report_failure(output, failure)
-        code = print_failure(failure, output.as_json, output.command, output.started)
+            _report_failure(output, outcome)
+        code = print_failure(failure, output.as_json, output.command, outcome.seconds)
         raise click.exceptions.Exit(code) from None
 
 
-def _report_failure(output: Output, failure: Failure) -> None:
+def _report_failure(output: Output, outcome: Outcome) -> None:
     """Write the reports of an error; its line on stderr follows."""
-    outcome = output.tell(None, failure)
     write_files(output, outcome)
     print_result(COULD_NOT, partial(_print_reports, output, outcome))

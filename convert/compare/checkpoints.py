@@ -98,6 +98,7 @@ def compare(
         max_abs_diff=None if None in distances else max(filter(None, distances), default=0.0),
         not_compared=found.not_compared,
         as_is=not isinstance(source, Checkpoint),
+        compared=tuple(tensor.name for tensor, _ in found.pairs),
     )
 
 

@@ -85,6 +85,11 @@ class ConversionReport:
         return None if self.config is None else self.config.hparams
 
     @property
+    def written(self) -> tuple[WrittenFile, ...]:
+        """The files of which sums were taken."""
+        return self.files or ()
+
+    @property
     def ok(self) -> bool:
         """Whether nothing speaks against the target."""
         return self.verification is None or self.verification.ok

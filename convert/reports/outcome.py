@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from ..errors import Advice, Spell
     from .summary import Json
+    from .sums import WrittenFile
 
 TOOL: Final = "gpt2-convert"
 
@@ -59,6 +60,12 @@ def describe_error(error: Gpt2ConvertError, spell: Spell = spell_keyword) -> Fai
     return Failure(type(error).__name__, error.spell(spell), spelled, error.advice)
 
 
+def list_written(report: Report | None) -> tuple[WrittenFile, ...]:
+    """Return the files of which sums were taken; none of a job that writes no model."""
+    written: tuple[WrittenFile, ...] = getattr(report, "written", ())
+    return written
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """A job that has ended.
@@ -73,6 +80,11 @@ class Outcome:
     seconds: float
     report: Report | None = None
     failure: Failure | None = None
+
+    @property
+    def written(self) -> tuple[WrittenFile, ...]:
+        """The files of which sums were taken, if the job writes any."""
+        return list_written(self.report)
 
     @property
     def ok(self) -> bool:

@@ -16,7 +16,7 @@ from .fetch_text import PROOFS
 from .generation import GenerationReport
 from .inspection import InspectionReport
 from .page import Column, Fact, Mood, Page, Table
-from .tables import list_dropped, list_files, list_findings, list_ledger, list_tensors
+from .tables import list_dropped, list_files, list_findings, list_ledger, list_tensors, list_written
 from .verification import VerificationReport
 from .words import (
     describe_behaviour,
@@ -24,6 +24,7 @@ from .words import (
     describe_loss,
     describe_totals,
     name_cast,
+    spell_finding,
 )
 
 if TYPE_CHECKING:
@@ -74,7 +75,11 @@ def _lay_out_conversion(report: ConversionReport, spell: Spell) -> Page:
     if report.digests is not None:
         facts += [Fact("digest", report.digests.sha256)]
     facts += [Fact("written", f"{report.target_nbytes:,} bytes"), *_notes(report.notes)]
-    tables = [list_files(report.companions, report.left), list_ledger(report)]
+    tables = [
+        list_written(report.written),
+        list_files(report.companions, report.left),
+        list_ledger(report),
+    ]
     verdict, mood = ("verified", Mood.GOOD) if proof else ("not verified", Mood.WARNING)
     return Page(report.target.path, verdict, mood, tuple(facts), _present(tables))
 
@@ -226,8 +231,7 @@ def list_against(outcome: Outcome, spell: Spell) -> Iterator[str]:
     if isinstance(report, InspectionReport):
         yield from report.obstacles
     for each in getattr(report, "findings", ()):
-        hint = each.spell_hint(spell)
-        yield f"{each.kind.value}: {each.tensor}: {each.message}" + (f"; {hint}" if hint else "")
+        yield spell_finding(each, spell)
     if report is None and failure:
         yield from failure.problems[1:]
 

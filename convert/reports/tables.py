@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..tensors.stats import TensorStats
     from ..tensors.tensor import LazyTensor
     from .conversion import ConversionReport, CopiedFile, LeftFile
+    from .sums import WrittenFile
     from .verification import Finding
 
 
@@ -51,6 +52,15 @@ def list_files(copied: Sequence[CopiedFile], left: Sequence[LeftFile]) -> Table:
     rows = [(each.name, f"{each.nbytes:,}", f"copied: {each.sha256}") for each in copied]
     rows += [(each.name, "", f"left: {each.reason}") for each in left]
     return Table("Files beside the weights", columns, rows)
+
+
+def list_written(files: Sequence[WrittenFile]) -> Table:
+    """Return the files of which sums were taken."""
+    columns = (
+        Column("file", names=True), Column("bytes", numbers=True), Column("SHA-256"),
+    )  # fmt: skip
+    rows = [(each.path, f"{each.nbytes:,}", each.sha256) for each in files]
+    return Table("Files written", columns, rows)
 
 
 def list_tensors(

@@ -78,7 +78,8 @@ class VerificationReport:
     "native", or another program and its version; ``notes`` are what should be known of that.
     ``max_abs_diff`` is the largest difference of all values, those within the tolerance included;
     None if some are no finite numbers. ``not_compared`` are the fields of the configuration and the
-    companions that only one side has; ``companions`` are those that were compared.
+    companions that only one side has; ``companions`` are those that were compared, and ``compared``
+    the names of the tensors whose values were.
 
     Where the source was taken ``as_is``, tensors were compared by their own names, and nothing else
     was. Where ``logits`` is not None, the two were run and not compared otherwise: it is what came
@@ -98,6 +99,7 @@ class VerificationReport:
     companions: tuple[str, ...] = ()
     logits: Agreement | None = None
     as_is: bool = False
+    compared: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -121,6 +123,7 @@ class VerificationReport:
             "atol": self.tolerance.atol,
             "rtol": self.tolerance.rtol,
             "max_abs_diff": self.max_abs_diff,
+            "compared": list(self.compared),
             "companions": list(self.companions),
             "not_compared": list(self.not_compared),
             "notes": list(self.notes),

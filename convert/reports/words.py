@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from ..checkpoint.config import Config
     from ..checkpoint.hparams import HParams
+    from ..errors import Spell
     from ..tensors.loss import CastLoss
     from .summary import Totals
     from .verification import Finding
@@ -37,6 +38,13 @@ def describe_behaviour(config: Config) -> tuple[str, str] | None:
         return None
     text = ", ".join(f"{key} {_as_json(value)}" for key, value in unusual.items())
     return text, " and ".join(dict.fromkeys(_find_place(config, key) for key in unusual))
+
+
+def spell_finding(finding: Finding, spell: Spell) -> str:
+    """Return what a finding says, in one sentence."""
+    hint = finding.spell_hint(spell)
+    told = f"{finding.kind.value}: {finding.tensor}: {finding.message}"
+    return f"{told}; {hint}" if hint else told
 
 
 def group_findings(findings: Iterable[Finding]) -> list[tuple[Finding, int]]:

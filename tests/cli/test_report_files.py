@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+import signal
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 import pytest
+from support import bundles
+from support.console import finish, start_held
 
+import gpt2_convert
 from gpt2_convert.cli.program import run
 from gpt2_convert.cli.report_files import ReportFile, parse_report
 from gpt2_convert.errors import UsageError
@@ -83,7 +88,7 @@ def test_a_job_that_fails_writes_its_reports(tmp_path: Path, capsys: Capture) ->
     absent = str(tmp_path / "absent")
     assert run(["inspect", absent, "--report", str(document), "--report", str(cases)]) == 2
     assert json.loads(document.read_text())["error"]["type"] == "SourceNotFoundError"
-    assert "<error message=" in cases.read_text()
+    assert '<error type="job" message=' in cases.read_text()
     assert capsys.readouterr().err.count("\n") == 1
 
 
@@ -130,3 +135,114 @@ def test_a_report_that_cannot_be_written_after_all_is_told_and_the_target_is_the
     assert run(["tf2npz", str(tiny), str(target), "--report", "json:/dev/full"]) == 2
     assert "no space left on device; " in capsys.readouterr().err
     assert target.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind"),
+    [
+        (["convert", "models/tiny", "out.xyz"], "UsageError"),
+        (["hf2npz", "models/tiny", "out.npz"], "UsageError"),
+        (["convert", "models/tiny", "absent/out.npz"], "TargetError"),
+        (["verify", "models/tiny", "models/tiny", "--max-kl", "1"], "UsageError"),
+        (["digest", "models/tiny", "--check", "absent"], "SourceNotFoundError"),
+        (["fetch", "a/b/c"], "UsageError"),
+        (["generate", "models/tiny", "x", "--ids"], "UsageError"),
+    ],
+)  # fmt: skip
+def test_reports_of_every_format_say_what_ended_the_job(
+    arguments: list[str],
+    kind: str,
+    tiny: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = ["r.json", "r.md", "r.html", "r.xml", "github:r.txt"]
+    options = [part for each in names for part in ("--report", each)]
+    assert run([*arguments, *options]) == 2
+    said = capsys.readouterr().err.removeprefix("gpt2-convert: ").rstrip()
+    document = json.loads((tmp_path / "r.json").read_text())
+    assert (document["error"]["type"], document["error"]["message"]) == (kind, said)
+    assert "❌" in (tmp_path / "r.md").read_text()
+    assert f'<testcase classname="{arguments[0]} job"' in (tmp_path / "r.xml").read_text()
+    assert (tmp_path / "r.txt").read_text().startswith("::error title=")
+
+
+def test_a_failed_proof_writes_the_findings_and_the_error(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    convert = gpt2_convert.convert
+    (tmp_path / "place").mkdir()
+    monkeypatch.chdir(tmp_path / "place")
+
+    def damage(phase: str, done: int, total: int) -> None:
+        if (phase, done) == ("verifying", 0):
+            (partial,) = (tmp_path / "place").glob("*.partial/out.npz")
+            content = bytearray(partial.read_bytes())
+            content[content.index(b"ln_f.g.npy") + 200] ^= 1
+            partial.write_bytes(content)
+
+    def damaging(*arguments: Any, **options: Any) -> gpt2_convert.ConversionReport:  # noqa: ANN401
+        return convert(*arguments, **{**options, "progress": damage})
+
+    monkeypatch.setattr(gpt2_convert, "convert", damaging)
+    names = ["r.json", "r.md", "r.xml", "github:r.txt"]
+    options = [part for each in names for part in ("--report", each)]
+    assert run(["tf2npz", str(tiny), "out.npz", "-q", "--sums", "S", *options]) == 1
+    assert sorted(os.listdir()) == ["r.json", "r.md", "r.txt", "r.xml"]
+    document = json.loads((tmp_path / "place/r.json").read_text())
+    assert [each["tensor"] for each in document["findings"]] == ["ln_f.g"]
+    assert "it was discarded" in (tmp_path / "place/r.md").read_text()
+    cases = ElementTree.parse(tmp_path / "place/r.xml").getroot()[0]  # noqa: S314 - our own
+    assert {key: cases.get(key) for key in ("failures", "errors")} == {
+        "failures": "1",
+        "errors": "1",
+    }
+    assert len(list(cases.iter("testcase"))) == len(bundles.gpt2_arrays()) + 2
+    lines = (tmp_path / "place/r.txt").read_text().splitlines()
+    assert [line.partition(" ")[0] for line in lines] == ["::error", "::error"]
+
+
+@pytest.mark.parametrize("phase", ["writing", "verifying"])
+def test_an_interrupted_job_writes_no_report_and_no_sums(
+    phase: str, tiny: Path, tmp_path: Path
+) -> None:
+    files = ["--report", "r.json", "--report", "r.md", "--report", "r.xml", "--sums", "S"]
+    before = sorted(os.listdir(tmp_path))
+    process = start_held(phase, 0.5, "tf2npz", tiny, "out.npz", *files, cwd=tmp_path)
+    process.send_signal(signal.SIGINT)
+    assert finish(process).code == 130
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["inspect", "models/tiny"],
+        ["digest", "models/tiny"],
+        ["verify", "models/tiny", "models/tiny"],
+        ["generate", "models/tiny", "1 2", "--ids", "-n", "2"],
+        ["inspect", "absent"],
+    ],
+)
+def test_the_report_in_json_is_the_document(
+    arguments: list[str],
+    tiny: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Capture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    printed = []
+    for more in (["--json"], ["--report", "json:-"], ["-q", "--report", "json:/dev/stdout"]):
+        run([*arguments, *more])
+        document = json.loads(capsys.readouterr().out)
+        for key in ("duration", "seconds", "tokens_per_second"):
+            document.pop(key, None)
+        printed.append(document)
+    assert printed[0] == printed[1] == printed[2]
+    code = run([*arguments, "--json", "--report", "r.json", "-q"])
+    document = json.loads(capsys.readouterr().out)
+    assert document["ok"] is (code == 0)
+    assert json.loads((tmp_path / "r.json").read_text()) == document

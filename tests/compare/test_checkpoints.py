@@ -72,6 +72,17 @@ def test_a_duplicate_tensor() -> None:
     assert (finding.kind, finding.tensor) == (Kind.DUPLICATE, "wpe")
 
 
+def test_the_tensors_whose_values_were_compared_are_named() -> None:
+    target = raws.canonical()
+    names = list(target)
+    assert compared(target).compared == tuple(names)
+    del target["wpe"]
+    target["ln_f.g"] = target["ln_f.g"].astype(np.float64)
+    target["ln_f.b"] = target["ln_f.b"] + 1
+    left = [name for name in names if name not in ("wpe", "ln_f.g")]
+    assert compared(target).compared == tuple(left)
+
+
 def test_a_transposed_shape() -> None:
     target = raws.canonical()
     target["wte"] = np.ascontiguousarray(target["wte"].T)

@@ -27,6 +27,7 @@ def test_the_document_of_two_equal_checkpoints_has_no_findings() -> None:
         engine="TensorFlow 2.16.1",
         notes=("a note",),
         max_abs_diff=0.5,
+        compared=("wte", "wpe"),
         companions=("vocab.json",),
         not_compared=("n_head", "merges.txt"),
     ).as_json()
@@ -45,6 +46,7 @@ def test_the_document_of_two_equal_checkpoints_has_no_findings() -> None:
         "atol": 0.0,
         "rtol": 0.0,
         "max_abs_diff": 0.5,
+        "compared": ["wte", "wpe"],
         "companions": ["vocab.json"],
         "not_compared": ["n_head", "merges.txt"],
         "notes": ["a note"],

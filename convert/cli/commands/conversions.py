@@ -100,7 +100,7 @@ def build_command(name: str, conversion: Conversion) -> click.Command:
             write_conversion(Printer(), report, seconds, spell_flag)
 
         done = f"; {report.target.path} is complete{'' if no_verify else ' and verified'}"
-        return print_report(output, EQUAL, report, show, done, files=report.files or ())
+        return print_report(output, EQUAL, report, show, done)
 
     command.__doc__ = f"""Convert {conversion.summary}.
 

@@ -13,7 +13,7 @@ import gpt2_convert
 from ...api.fetch import MODELS
 from ..exit_codes import EQUAL
 from ..help import Command, Group, Table, option
-from ..options import output_options, sums_option
+from ..output_options import output_options, sums_option
 from ..paths import PathType
 from ..printer import Printer
 from ..results import print_report, working
@@ -79,8 +79,7 @@ def fetch(name: str, folder: str | None, output: Output, **options: Any) -> int:
 
         write_fetch(Printer(), report, seconds)
 
-    done = f"; {report.folder} is complete"
-    return print_report(output, EQUAL, report, show, done, files=report.written)
+    return print_report(output, EQUAL, report, show, f"; {report.folder} is complete")
 
 
 COMMANDS: Final = {"fetch": fetch}

@@ -35,6 +35,8 @@ def render(outcome: Outcome, spell: Spell) -> Iterator[str]:
     what = facts.get("error") or facts.get("proof") or facts.get("weights", "")
     level = "notice" if outcome.ok else "error"
     yield _annotate(level, outcome.command, f"{page.verdict}: {page.title}; {what}")
+    sums = [f"{each.path}: SHA-256 {each.sha256}" for each in outcome.written]
+    yield from _annotate_some("notice", outcome.command, sums, MOST - 1)
     errors = [*list_against(outcome, spell)]
     yield from _annotate_some("error", outcome.command, errors, MOST - 1)
     warnings = [fact.text for fact in page.facts if fact.mood is Mood.WARNING]

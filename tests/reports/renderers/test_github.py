@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
-from support.reports import FINDINGS, conversion, verification
+from support.hostile import NAMES, shown
+from support.reports import FINDINGS, WRITTEN, conversion, verification
 
 from gpt2_convert.errors import spell_keyword
 from gpt2_convert.reports.outcome import Failure, Outcome, Report
 from gpt2_convert.reports.renderers.github import MOST, render
+from gpt2_convert.reports.verification import Finding, Kind
 
 COMMAND = re.compile(r"::(error|warning|notice) title=([^:,\r\n]*)::([^\r\n]*)\n")
 
@@ -51,3 +53,22 @@ def test_no_more_than_github_shows_and_the_last_says_how_many(count: int) -> Non
     assert len(found) == min(count + 1, MOST)
     if count > MOST - 1:
         assert found[-1][2].startswith(f"and {count - MOST + 2:,} more")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_hostile_name_stays_in_the_message_of_its_line(name: str) -> None:
+    found = read(verification(Finding(Kind.EXTRA, name, name), notes=(name,)))
+    assert [each[0] for each in found] == ["error", "error"]
+    assert found[1][2] == f"extra: {shown(name)}: {shown(name)}"
+
+
+def test_a_failed_proof_is_the_error_and_its_findings() -> None:
+    found = read(verification(*FINDINGS), Failure("VerificationError", "it was discarded"))
+    assert len(found) == 4
+    assert found[0][2].endswith("; it was discarded")
+
+
+def test_sums_are_notices() -> None:
+    found = read(conversion(files=(WRITTEN,)))
+    assert [each[0] for each in found] == ["notice", "notice"]
+    assert found[1][2] == f"out.npz: SHA-256 {'5' * 64}"
