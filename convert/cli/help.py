@@ -158,7 +158,7 @@ def write_table(formatter: click.HelpFormatter, table: Table) -> None:
         formatter.write_dl(table.rows, col_max=first if fits else _STACKED)
 
 
-def add_options(command: Command, *options: Callable[[Command], Command]) -> Command:
+def add_options(command: Decorated, *options: Callable[[Decorated], Decorated]) -> Decorated:
     """Add options so that the help lists them in this order."""
     for each in reversed(options):
         command = each(command)

@@ -9,6 +9,7 @@ import click
 
 from .color import CHOICES, choose_color
 from .help import Group, add_options, list_values, option
+from .paths import PathType
 from .results import Output
 from .side_files import Places
 from .streams import JSON_OPTION
@@ -91,7 +92,7 @@ def sums_option(command: Command) -> Command:
     """Add the option that every command has that writes files; they become part of the output."""
     return option(
         "--sums",
-        type=click.Path(readable=False),
+        type=PathType("target", stream=True),
         metavar="FILE",
         group=Group.REPORTS,
         help="Write the SHA-256 of every file written to FILE, for 'sha256sum -c'; '-' is stdout.",

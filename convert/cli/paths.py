@@ -19,12 +19,14 @@ _STREAM: Final = "-"
 class PathType(click.Path):
     """A path, which shells complete to names of files; what is there others will see.
 
-    ``what`` is "source", "target" for what is written there, or another name for what is read.
+    ``what`` is "source", "target" for what is written there, or another name for what is read. With
+    ``stream`` it may be what stands for stdout, too.
     """
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, *, stream: bool = False) -> None:
         super().__init__(readable=False)
         self.what = what
+        self.stream = stream
 
     def convert(
         self,
@@ -37,7 +39,7 @@ class PathType(click.Path):
         Raises:
             UsageError: it is an address of the network, or stands for stdin or stdout.
         """
-        if value == _STREAM:
+        if value == _STREAM and not self.stream:
             stream, why = (
                 ("stdout", "what is written is read again, to prove it")
                 if self.what == "target"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from support.reports import DIGESTS, FETCHED, FINDINGS, conversion, inspection, verification
 
-from gpt2_convert.errors import spell_keyword
+from gpt2_convert.errors import FormatError, spell_keyword
 from gpt2_convert.reports.cases import Became, Case, list_cases
 from gpt2_convert.reports.fetch import Proof
 from gpt2_convert.reports.outcome import Failure, Outcome, Report
@@ -75,5 +75,5 @@ def test_a_file_that_only_its_size_proves_is_not_proven() -> None:
 
 
 def test_an_inspection_is_one_case() -> None:
-    (case,) = cases(inspection(obstacles=("a", "b")))
+    (case,) = cases(inspection(errors=(FormatError("a"), FormatError("b"))))
     assert case == Case("job", "job", Became.FAILED, ("a", "b"))

@@ -10,13 +10,12 @@ import click
 import gpt2_convert
 
 from ..exit_codes import EQUAL
-from ..help import Command, Group, Table, option
+from ..help import Command, Group, Table, list_values, option
 from ..options import (
     HUGGING_FACE_SOURCES,
     SOURCES,
     TENSORFLOW_SOURCES,
     conversion_options,
-    list_values,
     path_argument,
 )
 from ..printer import Printer, spell_flag
