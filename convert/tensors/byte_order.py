@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .dtype import DType
+from .runs import Seekable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Final
+
+    Read = Callable[[], Iterator[bytes]]
 
 _COMPLEX: Final = (DType.COMPLEX64, DType.COMPLEX128)
 """Two numbers each, of which either is turned."""
@@ -26,3 +30,22 @@ def swap_bytes(chunks: Iterable[bytes], dtype: DType) -> Iterator[bytes]:
     size = itemsize // 2 if dtype in _COMPLEX else itemsize
     for chunk in chunks:
         yield chunk if size == 1 else np.frombuffer(chunk, f"u{size}").byteswap().tobytes()
+
+
+def read_swapped(read: Read, dtype: DType) -> Read:
+    """Return the ``read`` of a tensor with the bytes of each number turned around."""
+    if isinstance(read, Seekable):
+        whole, run = partial(_swap, read.whole, dtype), partial(swap_run, read.at, dtype)
+        return Seekable(whole, run, read.direct)
+    return partial(_swap, read, dtype)
+
+
+def _swap(read: Read, dtype: DType) -> Iterator[bytes]:
+    return swap_bytes(read(), dtype)
+
+
+def swap_run(
+    read_at: Callable[[int, int], Iterator[bytes]], dtype: DType, offset: int, size: int
+) -> Iterator[bytes]:
+    """Yield a run of bytes with those of each number turned around."""
+    return swap_bytes(read_at(offset, size), dtype)

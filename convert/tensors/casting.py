@@ -15,10 +15,11 @@ from ..quoting import quote
 from .dtype import DType
 from .floats import cast, decode, find_overflows
 from .loss import TensorLoss
+from .runs import Seekable, read_run
 from .tensor import rechunk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
     import numpy.typing as npt
@@ -72,20 +73,37 @@ def _cast_tensor(
             f"{where}: {quote(tensor.name)} is {tensor.dtype}, which is never cast to {dtype}"
         )
 
-    def read() -> Iterator[bytes]:
-        return rechunk(_cast_chunks(tensor, dtype, allow_overflow, loss, where))
+    def read_whole() -> Iterator[bytes]:
+        return rechunk(_cast_chunks(tensor, tensor.chunks(), dtype, allow_overflow, loss, where))
 
+    def read_at(offset: int, size: int) -> Iterator[bytes]:
+        before, after = tensor.dtype.itemsize or 1, dtype.itemsize or 1
+        start = offset // after * before
+        run = read_run(tensor.read, start, size // after * before)
+        return _cast_chunks(tensor, run, dtype, allow_overflow, None, where, start)
+
+    # The errors of rounding are those of whole tensors, and rows add nothing to them.
+    read: Callable[[], Iterator[bytes]] = read_whole
+    if isinstance(tensor.read, Seekable):
+        read = Seekable(read_whole, read_at, tensor.read.direct)
     return replace(tensor, dtype=dtype, nbytes=tensor.size * (dtype.itemsize or 0), read=read)
 
 
 def _cast_chunks(
-    tensor: LazyTensor, dtype: DType, allow_overflow: bool, loss: CastLoss | None, where: str
+    tensor: LazyTensor,
+    chunks: Iterator[bytes],
+    dtype: DType,
+    allow_overflow: bool,
+    loss: CastLoss | None,
+    where: str,
+    position: int = 0,
 ) -> Iterator[bytes]:
-    """Yield the chunks of ``tensor``, each cast; the pieces are of other sizes than CHUNK."""
+    """Yield chunks of ``tensor``, each cast; the pieces are of other sizes than CHUNK.
+
+    ``position`` is where the first of them begins.
+    """
     size = tensor.dtype.itemsize or 1
     lost = TensorLoss()
-    position = 0
-    chunks = tensor.chunks()
     for chunk in chunks:
         after = cast(chunk, tensor.dtype, dtype, None if loss is None else lost.add)
         if loss is not None or not allow_overflow:

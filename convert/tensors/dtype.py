@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -18,6 +19,9 @@ DTypeName: TypeAlias = Literal["float16", "bfloat16", "float32", "float64"]
 
 class DType(StrEnum):
     """An element type. Members are strings, so ``np.dtype(tensor.dtype)`` works.
+
+    One is equal to its name, to NumPy's type and to NumPy's dtype in the machine's byte order:
+    ``tensor.dtype == np.float32``. As a key of a dict it is its name.
 
     The exceptions are those that NumPy does not have: ``bfloat16``, from ``qint8`` on what
     TensorFlow alone has, and floats of eight bits, under the names that torch and ml_dtypes give
@@ -52,6 +56,25 @@ class DType(StrEnum):
     STRING = "string"
     RESOURCE = "resource"
     VARIANT = "variant"
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, str):
+            return str.__eq__(self, other)
+        numpy = sys.modules.get("numpy")  # who has something of NumPy's has imported it
+        if numpy is None:
+            return False
+        if isinstance(other, type) and issubclass(other, numpy.generic):
+            return other.__name__ == self.value or (
+                self.in_numpy and numpy.dtype(self.value).type is other
+            )
+        # Others than NumPy's own, such as those of ml_dtypes, have the same names.
+        return isinstance(other, numpy.dtype) and (other.name == self.value and other.isnative)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # str has its own
+
+    def __hash__(self) -> int:
+        return str.__hash__(self)
 
     @property
     def itemsize(self) -> int | None:

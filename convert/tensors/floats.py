@@ -53,7 +53,7 @@ def differ(first: bytes, second: bytes, dtype: DType) -> npt.NDArray[np.bool_]:
     return different
 
 
-def decode(data: bytes, dtype: DType) -> Array:
+def decode(data: bytes | Array, dtype: DType) -> Array:
     """Return the elements as an array that holds them exactly: bfloat16 as float32.
 
     ``dtype`` is any one with an item size. The array may share the memory of ``data``.

@@ -11,29 +11,39 @@ import math
 import sys
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
-from ..errors import ChecksumError, FormatError, UnsupportedError
+from ..errors import Advice, ChecksumError, FormatError, UnsupportedError
 from ..io.source import CHUNK
-from .dtype import numpy_dtype
+from ..quoting import clip, quote
+from .dtype import DType, numpy_dtype
+from .floats import decode
+from .rows import find_rows, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import Any
+    from typing import Any, SupportsIndex
 
+    import numpy as np
     import numpy.typing as npt
 
-    from .dtype import DType
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class LazyTensor:
     """Name, shape and dtype of a tensor, and the way to its bytes.
+
+    NumPy takes it for an array: ``np.asarray(tensor)`` reads it whole, as :meth:`array` does, and
+    ``tensor[10:20]`` and ``tensor[-1]`` read rows, which are the steps of the first axis. Where
+    these lie in the file as they are, nothing but the rows is read: in TensorFlow's data files,
+    safetensors, PyTorch files, npz files that are not compressed, and HDF5 datasets that are
+    contiguous. Of HDF5's chunks those are read that rows are in. Anything else, a member of a
+    compressed npz file for example, is read from its beginning to the last of the rows. In no case
+    is a checksum looked at: it is one of the whole tensor.
 
     ``name`` is canonical in a Checkpoint and as the file spells it in a RawCheckpoint;
     ``source_name`` is always as the file spells it. ``nbytes`` is the size of the elements in
     memory (for a dtype without an item size: of what is stored). ``read`` starts a fresh pass
-    over the bytes each time it is called.
+    over the bytes each time it is called; it is a :class:`.Seekable` where it can begin anywhere.
     """
 
     name: str
@@ -43,10 +53,26 @@ class LazyTensor:
     read: Callable[[], Iterator[bytes]] = field(repr=False, compare=False)
     source_name: str
 
+    def __repr__(self) -> str:
+        return f"<LazyTensor {quote(self.name)}: {self.dtype} {clip(str(self.shape))}>"
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
     @property
     def size(self) -> int:
         """The number of elements."""
         return math.prod(self.shape)
+
+    def __bool__(self) -> bool:
+        return True  # it is there, however many rows it has
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError(f"{quote(self.name)}: a scalar has no length")
+        return self.shape[0]
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the elements as little-endian C-order bytes, in pieces of CHUNK bytes.
@@ -69,12 +95,87 @@ class LazyTensor:
             UnsupportedError: NumPy has no such dtype, or no array of so many axes or elements.
             FormatError, UnreadableError, SourceNotFoundError: as in :meth:`chunks`.
         """
+        self._numpy_dtype()
+        return self._shaped(self._read_all(), self.shape)
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
+        """Return the whole tensor for NumPy; as :meth:`array`, then of another ``dtype``.
+
+        Of bfloat16, which NumPy does not have, any dtype can be asked for, and float32 holds every
+        number of it.
+
+        Raises:
+            ValueError: ``copy`` is False, and what is read is always a new array.
+        """
         import numpy as np
 
+        if copy is False:
+            raise ValueError(f"{quote(self.name)}: its bytes are in a file, and reading is a copy")
+        if dtype is None or self.dtype is not DType.BFLOAT16:
+            array = self.array()
+            return array if dtype is None else array.astype(dtype, copy=False)
+        floats = decode(self._read_all(), self.dtype).reshape(self.shape)
+        return floats.astype(np.dtype(dtype), copy=False)
+
+    @overload
+    def __getitem__(self, key: slice, /) -> npt.NDArray[Any]: ...
+    @overload
+    def __getitem__(self, key: SupportsIndex, /) -> Any: ...  # noqa: ANN401 - number or array
+
+    def __getitem__(self, key: slice | SupportsIndex, /) -> Any:
+        """Read rows: of a slice an array of them, of a number the row itself, as NumPy gives them.
+
+        No checksum is looked at.
+
+        Raises:
+            IndexError: there is no such row.
+            TypeError: it is neither a number nor a slice.
+            UnsupportedError: NumPy has no such dtype.
+            FormatError, UnreadableError, SourceNotFoundError: the rows cannot be read.
+        """
+        rows = find_rows(key, self.shape, quote(self.name))
+        dtype = self._numpy_dtype()
+        width = math.prod(self.shape[1:]) * dtype.itemsize
+        flat = read_rows(self.read, rows, width)
+        self._check_filled(len(flat), len(rows) * width)
+        array = self._shaped(flat, (len(rows), *self.shape[1:]))
+        return array if isinstance(key, slice) else array[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        """Read the rows one after the other, with a look at the checksum after the last one."""
+        width = self.nbytes // len(self) if len(self) else 0
+        self._numpy_dtype()
+        held = bytearray()
+        count = 0
+        for chunk in self.chunks() if width else ():
+            held += chunk
+            for start in range(0, len(held) - width + 1, width):
+                yield self._row(held[start : start + width])
+                count += 1
+            del held[: len(held) // width * width]
+        if width:
+            self._check_filled(count * width + len(held), self.nbytes)
+        else:
+            yield from (self._row(bytearray()) for _ in range(len(self)))
+
+    def _row(self, data: bytearray) -> Any:  # noqa: ANN401 - a number or an array
+        import numpy as np
+
+        return self._shaped(np.frombuffer(data, np.uint8), self.shape[1:])[()]
+
+    def _numpy_dtype(self) -> np.dtype[Any]:
         try:
-            dtype = numpy_dtype(self.dtype)
+            return numpy_dtype(self.dtype)
         except UnsupportedError as error:
-            raise UnsupportedError(f"{self.name}: {error}") from None
+            help_ = Advice("open it with {}", "dtype", "float32")
+            advice = help_ if self.dtype is DType.BFLOAT16 else None
+            raise UnsupportedError(f"{self.name}: {error}", advice) from None
+
+    def _read_all(self) -> npt.NDArray[np.uint8]:
+        import numpy as np
+
         # A source that cannot give the first piece is refused before there is memory for all.
         chunks = self.chunks()
         first = next(chunks, b"")
@@ -83,14 +184,21 @@ class LazyTensor:
         for chunk in chain([first], chunks):
             flat[filled : filled + len(chunk)] = np.frombuffer(chunk, np.uint8)
             filled += len(chunk)
-        if filled != self.nbytes:
-            raise FormatError(f"{self.name}: {filled:,} bytes where {self.nbytes:,} were announced")
+        self._check_filled(filled, self.nbytes)
+        return flat
+
+    def _check_filled(self, filled: int, announced: int) -> None:
+        if filled != announced:
+            raise FormatError(f"{self.name}: {filled:,} bytes where {announced:,} were announced")
+
+    def _shaped(self, flat: npt.NDArray[np.uint8], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+        dtype = numpy_dtype(self.dtype)
         try:
-            array = flat.view(dtype).reshape(self.shape)
+            array = flat.view(dtype).reshape(shape)
         except ValueError:
             raise UnsupportedError(
-                f"{self.name}: NumPy has no array of {len(self.shape)} axes, the first of them "
-                f"{', '.join(map(str, self.shape[:4]))}"
+                f"{self.name}: NumPy has no array of {len(shape)} axes, the first of them "
+                f"{', '.join(map(str, shape[:4]))}"
             ) from None
         return array if sys.byteorder == "little" else array.astype(dtype.newbyteorder("="))
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from ..errors import ChecksumError, FormatError, UnsupportedError
 from ..io.source import CHUNK
 from ..quoting import quote
+from .runs import Seekable, trim
 from .tensor import rechunk
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ def transpose(tensor: LazyTensor, band: int = BAND) -> LazyTensor:
             f"{MAX_MATRIX:,} are read transposed; transpose it in the file"
         )
     # A single row, and a single column, has the same bytes either way.
-    read = tensor.read if min(rows, columns) <= 1 else partial(_read, tensor, band)
+    if min(rows, columns) <= 1:
+        return replace(tensor, shape=(columns, rows))
+    read = Seekable(partial(_read, tensor, band), partial(_read_run, tensor, band), direct=False)
     return replace(tensor, shape=(columns, rows), read=read)
 
 
@@ -55,18 +58,28 @@ def _read(tensor: LazyTensor, band: int) -> Iterator[bytes]:
     return rechunk(_read_bands(tensor, band))
 
 
-def _read_bands(tensor: LazyTensor, band: int) -> Iterator[bytes]:
+def _read_run(tensor: LazyTensor, band: int, offset: int, size: int) -> Iterator[bytes]:
+    """Yield ``size`` bytes of the transpose from ``offset`` on: the columns that they lie in."""
+    column = tensor.nbytes // tensor.shape[1]
+    first, last = offset // column, -(-(offset + size) // column)
+    return trim(_read_bands(tensor, band, first, last), offset - first * column, size)
+
+
+def _read_bands(
+    tensor: LazyTensor, band: int, first: int = 0, last: int | None = None
+) -> Iterator[bytes]:
     """Yield the bytes of the transpose in pieces of CHUNK bytes at most.
 
-    A ChecksumError is raised after the last of them, as :meth:`.LazyTensor.chunks` promises.
+    These are of the columns ``first`` to ``last``, or to the end. A ChecksumError is raised after
+    the last of them, as :meth:`.LazyTensor.chunks` promises.
     """
-    columns = tensor.shape[1]
-    most = band // (tensor.nbytes // columns)
+    columns = (tensor.shape[1] if last is None else last) - first
+    most = band // (tensor.nbytes // tensor.shape[1])
     # Bands of much the same width: the last pass would cost as much for a single column.
     count = -(-columns // most) if most else columns
     failure: ChecksumError | None = None
     for number in range(count):
-        start, stop = columns * number // count, columns * (number + 1) // count
+        start, stop = (first + columns * n // count for n in (number, number + 1))
         try:
             yield from _read_columns(tensor, start, stop) if most else _read_one(tensor, start)
         except ChecksumError as error:

@@ -24,6 +24,7 @@ class BundleContract(contracts.ChecksumContract):
     """The promises of a bundle of one shard; subclasses write others."""
 
     format = "tensorflow"
+    direct = True
 
     @pytest.fixture(autouse=True)
     def with_tensorflow(self, tf: ModuleType) -> None:
@@ -46,6 +47,8 @@ class BundleContract(contracts.ChecksumContract):
 
 class EngineContract(contracts.ReaderContract):
     """The promises of what TensorFlow opens in a process of its own."""
+
+    direct = False
 
     def test_closing_gives_the_descriptors_back(self, folder: Path) -> None:
         """None is taken: the files are open in the other process, which others use."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import ml_dtypes
@@ -75,3 +77,58 @@ def test_another_dtype_for_weights_is_misuse_and_the_right_ones_are_listed(name:
     assert str(caught.value) == (
         f"no such dtype for weights: {name!r}; there are: float16, bfloat16, float32, float64"
     )
+
+
+# As NumPy's compare.
+
+
+@pytest.mark.parametrize("dtype", IN_NUMPY)
+def test_one_is_equal_to_numpy_s_and_to_its_name(dtype: DType) -> None:
+    theirs = np.dtype(dtype.value)
+    for same in (theirs, theirs.type, dtype.value, theirs.newbyteorder("=")):
+        assert dtype == same
+        assert (dtype != same) is False
+    assert theirs == dtype
+    for other in DType:
+        assert (dtype == other) is (dtype is other)
+        if other is not dtype:
+            assert dtype != other.value
+            assert other != theirs
+            assert other != theirs.type
+    if theirs.itemsize > 1:
+        swapped = theirs.newbyteorder("S")
+        assert dtype != swapped
+        assert swapped != dtype
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float8_e4m3fn", "float8_e5m2"])
+def test_what_ml_dtypes_adds_to_numpy_is_equal_too(name: str) -> None:
+    theirs = getattr(ml_dtypes, name)
+    assert DType(name) == theirs
+    assert DType(name) == np.dtype(theirs)
+    assert theirs != DType.FLOAT16
+    assert np.dtype(theirs) != DType.FLOAT16
+
+
+@pytest.mark.parametrize("other", [None, 4, 4.0, float, np.floating, np.ndarray, object(), b"bool"])
+def test_nothing_else_is_equal(other: object) -> None:
+    for dtype in DType:
+        assert dtype != other
+
+
+def test_as_a_key_it_is_its_name() -> None:
+    assert {"float32": 1}[DType.FLOAT32] == 1
+    by_dtype: dict[str, int] = {DType.FLOAT32: 1}
+    assert by_dtype["float32"] == 1
+    assert hash(DType.FLOAT32) == hash("float32")
+    assert len({*DType, *(dtype.value for dtype in DType)}) == len(DType)
+
+
+def test_numpy_is_not_imported_to_compare() -> None:
+    program = (
+        "import sys\n"
+        "from gpt2_convert import DType\n"
+        "assert DType.FLOAT32 == 'float32' and DType.FLOAT32 != 1 and DType.FLOAT32 != int\n"
+        "assert 'numpy' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     Array = np.ndarray[Any, Any]
+
+
+def next_row(tensor: LazyTensor) -> object:
+    return next(iter(tensor))
 
 
 def tensor_of(
@@ -110,7 +115,11 @@ def test_what_numpy_has_not_is_refused_before_it_is_read(dtype: str) -> None:
     tensor = LazyTensor("wte", (4,), DType(dtype), 8, read, "wte")
     with pytest.raises(UnsupportedError) as caught:
         tensor.array()
-    assert str(caught.value) == f"wte: NumPy has no {dtype} dtype"
+    advice = "; open it with dtype='float32'" if dtype == "bfloat16" else ""
+    assert str(caught.value) == f"wte: NumPy has no {dtype} dtype{advice}"
+    for use in (np.asarray, lambda tensor: tensor[1:], next_row):
+        with pytest.raises(UnsupportedError, match=f"^wte: NumPy has no {dtype} dtype"):
+            use(tensor)
 
 
 def test_more_axes_than_numpy_has_are_refused_in_words() -> None:
@@ -159,4 +168,92 @@ def test_equal_metadata_is_equal_whatever_reads_it() -> None:
     one = tensor_of(b"1")
     assert one == tensor_of(b"2")
     assert one != replace(one, name="y")
-    assert "read" not in repr(one)
+
+
+def test_a_tensor_shows_itself_in_a_line_and_no_name_breaks_it() -> None:
+    assert repr(tensor_of()) == "<LazyTensor 'x': int16 (4,)>"
+    hostile = replace(tensor_of(), name="\x1b[31m\u202e<script>\n" + "x" * 10_000)
+    assert repr(hostile).isprintable()
+    assert len(repr(hostile)) < 300
+    assert len(repr(replace(hostile, shape=(1,) * 1000))) < 500
+
+
+# As NumPy takes it.
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "int64", "bool", "complex64"])
+def test_numpy_takes_it_for_an_array(dtype: DTypeLike) -> None:
+    array = (np.arange(12).reshape(4, 3) % 5).astype(dtype)
+    tensor = raws.lazy("x", array)
+    for found in (np.asarray(tensor), np.array(tensor), np.array(tensor, copy=True)):
+        np.testing.assert_array_equal(found, array, strict=True)
+    np.testing.assert_array_equal(
+        np.asarray(tensor, np.complex128), np.asarray(array, np.complex128), strict=True
+    )
+    np.testing.assert_array_equal(np.concatenate([tensor, tensor]), np.concatenate([array] * 2))
+    np.testing.assert_array_equal(np.mean(tensor), np.mean(array), strict=True)
+    np.testing.assert_array_equal(array + tensor, array + array, strict=True)
+    assert (len(tensor), tensor.ndim, np.shape(tensor)) == (4, 2, (4, 3))
+
+
+def test_a_view_of_the_file_is_not_to_be_had() -> None:
+    with pytest.raises(ValueError, match="reading is a copy"):
+        tensor_of(b"12345678").__array__(copy=False)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+def test_bfloat16_becomes_what_is_asked_for(dtype: DTypeLike) -> None:
+    numbers = np.array([1.5, -2.0, 3e38, np.inf] if dtype != "int32" else [7, -3, 0, 1024])
+    expected = numbers.astype(ml_dtypes.bfloat16)
+    tensor = LazyTensor(
+        "x", (2, 2), DType.BFLOAT16, 8, lambda: iter([expected.tobytes()]), source_name="x"
+    )
+    found = np.asarray(tensor, dtype)
+    np.testing.assert_array_equal(found, expected.astype(dtype).reshape(2, 2), strict=True)
+
+
+def test_a_tensor_is_there_whatever_its_length() -> None:
+    assert replace(tensor_of(), shape=())
+    empty = raws.lazy("x", np.zeros((0, 3), np.float32))
+    assert empty
+    assert len(empty) == 0
+    assert list(empty) == []
+    with pytest.raises(TypeError, match=r"^'x': a scalar has no length$"):
+        len(replace(empty, shape=()))
+
+
+def test_rows_come_one_after_the_other_in_a_single_pass() -> None:
+    array = np.random.default_rng(1).standard_normal((700, 1000)).astype(np.float32)
+    passes: list[int] = []
+    whole = raws.lazy("x", array)
+
+    def read() -> Iterator[bytes]:
+        passes.append(1)
+        return whole.chunks()
+
+    for found, expected in zip(replace(whole, read=read), array, strict=True):
+        np.testing.assert_array_equal(found, expected, strict=True)
+    assert passes == [1]
+    assert list(raws.lazy("x", array[0, :5])) == list(array[0, :5])
+    assert [row.shape for row in raws.lazy("x", np.zeros((2, 0)))] == [(0,), (0,)]
+    with pytest.raises(FormatError, match=r"^x: 7 bytes where 8 were announced$"):
+        list(tensor_of(b"1234567"))
+
+
+def test_rows_that_the_bytes_end_before_are_an_error() -> None:
+    with pytest.raises(FormatError, match=r"^x: 3 bytes where 4 were announced$"):
+        tensor_of(b"1234567")[2:]
+
+
+@pytest.mark.parametrize("key", [(0, 1), ..., None, "x", 1.0, [0, 1], True, np.array([0, 1])])
+def test_what_is_no_row_is_refused_in_words(key: object) -> None:
+    with pytest.raises(TypeError, match=r"^'x': a row's number or a slice of rows expected, found"):
+        tensor_of(b"12345678")[key]  # type: ignore[call-overload]
+
+
+def test_a_row_that_is_not_there_is_an_index_error() -> None:
+    tensor = tensor_of(b"12345678")
+    assert tensor[np.int8(-4)] == tensor[0] == 0x3231
+    for row in (4, -5):
+        with pytest.raises(IndexError, match=f"^'x': no row {row}: it has 4$"):
+            tensor[row]

@@ -7,13 +7,14 @@ follow each other in C order, so one of them at a time is put together and cut i
 from __future__ import annotations
 
 import math
-from itertools import product
+from itertools import islice, product
 from operator import add
 from typing import TYPE_CHECKING
 
 from ...errors import FormatError
 from ...io.source import CHUNK
 from ...tensors.dtype import numpy_dtype
+from ...tensors.runs import trim
 from ...tensors.tensor import rechunk
 from .filters import check_size, undo
 from .layout import NOWHERE, split_axis
@@ -34,6 +35,24 @@ def read_chunks(file: SourceFile, dataset: Dataset, chunks: Chunked, place: str)
         UnreadableError: the disk or the network fails.
     """
     return rechunk(_cut(_Chunks(file, dataset, chunks, place)))
+
+
+def read_some_chunks(
+    file: SourceFile, dataset: Dataset, chunks: Chunked, place: str, offset: int, size: int
+) -> Iterator[bytes]:
+    """Yield ``size`` bytes of the elements from ``offset`` on, out of the bands that they are in.
+
+    Raises as `read_chunks`.
+    """
+    opened = _Chunks(file, dataset, chunks, place)
+    axis = split_axis(opened.box)
+    dim, step = opened.shape[axis], opened.box[axis]
+    row = math.prod(opened.shape[axis + 1 :]) * opened.dtype.itemsize
+    # The rows of one place of the axes before make bands that start anew at the next.
+    outer, inner = divmod(offset // row, dim)
+    first = outer * -(-dim // step) + inner // step
+    begin = (outer * dim + inner // step * step) * row
+    yield from trim(_cut(opened, first), offset - begin, size)
 
 
 class _Chunks:
@@ -69,8 +88,8 @@ class _Chunks:
         return corner
 
 
-def _cut(chunks: _Chunks) -> Iterator[bytes]:
-    """Yield the bands in pieces, the last of which may be shorter than CHUNK bytes."""
+def _cut(chunks: _Chunks, first: int = 0) -> Iterator[bytes]:
+    """Yield the bands from the ``first`` on, in pieces of which any may be shorter than CHUNK."""
     import numpy as np
 
     shape, box = chunks.shape, chunks.box
@@ -78,8 +97,8 @@ def _cut(chunks: _Chunks) -> Iterator[bytes]:
     rest = shape[axis + 1 :]
     row = math.prod(rest) * chunks.dtype.itemsize
     starts = [range(0, dim, size) for dim, size in zip(shape, box, strict=True)]
-    number = 0
-    for *_, start in product(*starts[: axis + 1]):
+    number = first * math.prod(map(len, starts[axis + 1 :]))
+    for *_, start in islice(product(*starts[: axis + 1]), first, None):
         rows = min(box[axis], shape[axis] - start)
         if rest == box[axis + 1 :]:
             band = memoryview(chunks.read(number))[: rows * row]

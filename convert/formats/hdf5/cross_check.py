@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from ...errors import FormatError
 from ...io.source import CHUNK
 from ...tensors.dtype import numpy_dtype
+from ...tensors.runs import split
 from .confined import confine
 from .file import HDF5File, translate_errors
 from .layout import NOWHERE
@@ -90,23 +91,3 @@ def read_through_library(
                 stored.read(h5s.create_simple(shape), space, part)
                 filled += part.size
         yield piece[:filled].tobytes()
-
-
-def split(
-    shape: tuple[int, ...], start: int, stop: int
-) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Cut the elements ``start`` to ``stop``, in C order, into boxes: (offset, shape) of each.
-
-    At most one box in the middle and two an axis are needed.
-    """
-    strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
-    while start < stop:
-        axis = next(
-            axis
-            for axis, stride in enumerate(strides)
-            if start % stride == 0 and stop - start >= stride
-        )
-        offset = tuple(start // stride % dim for stride, dim in zip(strides, shape, strict=True))
-        count = min(shape[axis] - offset[axis], (stop - start) // strides[axis])
-        yield offset, (*[1] * axis, count, *shape[axis + 1 :])
-        start += count * strides[axis]

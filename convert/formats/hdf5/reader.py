@@ -27,11 +27,12 @@ from ...checkpoint.raw import FileInfo, RawCheckpoint, Skipped, describe_skipped
 from ...errors import FormatError
 from ...io.source import SourceFile
 from ...quoting import quote
-from ...tensors.byte_order import swap_bytes
+from ...tensors.byte_order import read_swapped
+from ...tensors.runs import Seekable
 from ...tensors.tensor import LazyTensor, rechunk
 from ..foreign import explain_file
 from ..provenance import read_attributes
-from .chunks import read_chunks
+from .chunks import read_chunks, read_some_chunks
 from .cross_check import read_confined, read_through_library
 from .file import HDF5File
 from .filters import is_undone_here
@@ -123,7 +124,7 @@ def _build(
                 shape=dataset.shape,
                 dtype=dataset.dtype,
                 nbytes=dataset.nbytes,
-                read=partial(_read, source, dataset, read_chunked),
+                read=_find_way(source, dataset, read_chunked),
                 source_name=dataset.name,
             )
             for dataset in listed.datasets
@@ -145,15 +146,37 @@ def _read_chunks(
     return read_confined(source, base, dataset, chunks, place)
 
 
-def _read(source: SourceFile, dataset: Dataset, read_chunked: ReadChunks) -> Iterator[bytes]:
-    """Yield the elements of a dataset in pieces of CHUNK bytes, as little-endian numbers."""
-    elements = _read_stored(source, dataset, read_chunked)
-    return swap_bytes(elements, dataset.dtype) if dataset.swap else elements
+def _find_way(
+    source: SourceFile, dataset: Dataset, read_chunked: ReadChunks
+) -> Callable[[], Iterator[bytes]]:
+    """Return how a dataset is read, as little-endian numbers in pieces of CHUNK bytes.
+
+    A run of them can be read alone where it lies as it is, or in chunks that are undone here.
+    """
+    read: Callable[[], Iterator[bytes]] = partial(_read_stored, source, dataset, read_chunked)
+    match dataset.storage:
+        case Contiguous(start):
+            read = Seekable(read, partial(_read_run, source, dataset, start))
+        case Chunked() as chunks if is_undone_here(chunks.filters):
+            place = f"{source.path}: {_label(dataset)}"
+            run = partial(read_some_chunks, source, dataset, chunks, place)
+            read = Seekable(read, run, direct=False)
+    return read_swapped(read, dataset.dtype) if dataset.swap else read
+
+
+def _label(dataset: Dataset) -> str:
+    path = dataset.name.encode("utf-8", "surrogateescape")
+    return quote(path.decode("utf-8", "backslashreplace"))
+
+
+def _read_run(
+    source: SourceFile, dataset: Dataset, start: int, offset: int, size: int
+) -> Iterator[bytes]:
+    return source.chunks(start + offset, size, _label(dataset))
 
 
 def _read_stored(source: SourceFile, dataset: Dataset, read_chunked: ReadChunks) -> Iterator[bytes]:
-    path = dataset.name.encode("utf-8", "surrogateescape")
-    what = quote(path.decode("utf-8", "backslashreplace"))
+    what = _label(dataset)
     match dataset.storage:
         case Contiguous(offset):
             yield from source.chunks(offset, dataset.nbytes, what)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import ChecksumError, FormatError, UnsupportedError
 from ...io.source import CHUNK
+from ...tensors.runs import trim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,6 +35,8 @@ BAND: Final = 16 << 20
 MAX_PASSES: Final = 64
 """Times that all of an array may be read: a deflated one of a GiB, and the largest weights of a
 GPT-2 have a third of one."""
+_FEW_COLUMNS: Final = 1 << 16
+"""Strips that may be sought for a single row; the largest GPT-2 has a tenth of that."""
 _COLUMN: Final = 2048
 """Bytes of a column from which on a strip of it is sought rather than read past."""
 
@@ -41,6 +44,11 @@ _COLUMN: Final = 2048
 def is_in_c_order(shape: tuple[int, ...]) -> bool:
     """Whether Fortran order is C order, too: where one axis at most has several steps, or none."""
     return 0 in shape or sum(dim > 1 for dim in shape) < 2
+
+
+def has_few_columns(shape: tuple[int, ...]) -> bool:
+    """Whether single rows are worth to be read alone, by :func:`read_strips`."""
+    return math.prod(_squeeze(shape)[1:]) <= _FEW_COLUMNS
 
 
 def check_shape(shape: tuple[int, ...], itemsize: int, place: str, *, deflated: bool) -> None:
@@ -110,6 +118,34 @@ def read_in_c_order(
         yield held
     if failure is not None:
         raise failure
+
+
+def read_strips(
+    shape: tuple[int, ...],
+    itemsize: int,
+    read_at: Callable[[int, int], bytes],
+    offset: int,
+    size: int,
+) -> Iterator[bytes]:
+    """Yield ``size`` bytes of the elements in C order, from ``offset`` on, read where they are.
+
+    No more is read than the steps of the first axis that they lie in, a strip of each column.
+
+    Raises:
+        FormatError, UnreadableError: they cannot be read.
+    """
+    rows, *rest = _squeeze(shape)
+    columns = math.prod(rest)
+    row = columns * itemsize
+    first, last = offset // row, -(-(offset + size) // row)
+
+    def read() -> Iterator[bytes]:
+        for start in range(first, last, max(1, BAND // row)):
+            stop = min(start + max(1, BAND // row), last)
+            strips = _read_strips(read_at, start, stop, rows, columns, itemsize)
+            yield strips.reshape(*reversed(rest), stop - start).T.tobytes()
+
+    return trim(read(), offset - first * row, size)
 
 
 def _squeeze(shape: tuple[int, ...]) -> tuple[int, ...]:

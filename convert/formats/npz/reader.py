@@ -27,8 +27,9 @@ from ...checkpoint.raw import FileInfo, RawCheckpoint, Skipped, describe_skipped
 from ...errors import ChecksumError, FormatError, Gpt2ConvertError, UnsupportedError
 from ...io.source import CHUNK, SourceFile
 from ...quoting import clip, quote
-from ...tensors.byte_order import swap_bytes
+from ...tensors.byte_order import read_swapped
 from ...tensors.dtype import DType
+from ...tensors.runs import Seekable
 from ...tensors.tensor import LazyTensor
 from ..foreign import explain_file
 from ..foreign_kinds import describe_members
@@ -38,7 +39,7 @@ from ..pytorch.signature import HEAD, is_zip
 from .beside import check_skipped
 from .crc32 import crc32
 from .directory import BROKEN, MAGICS, check_flags, find_data, open_archive
-from .fortran import check_shape, is_in_c_order, read_in_c_order
+from .fortran import check_shape, has_few_columns, is_in_c_order, read_in_c_order, read_strips
 from .npy_header import Headers, Inflated, Stored
 
 if TYPE_CHECKING:
@@ -179,16 +180,22 @@ def _open_member(
         open_elements = partial(_inflate, archive, member, len(start), nbytes)
     else:
         open_elements = partial(file.chunks, at + len(start), nbytes, place)
+    read: Callable[[], Iterator[bytes]]
     read = partial(_read_elements, open_elements, crc, expected, place)
+    read_at = None if deflated else partial(_read_at, file, at + len(start), place)
     if fortran:
-        read_at = None if deflated else partial(_read_at, file, at + len(start), place)
         read = partial(read_in_c_order, read, shape, dtype.itemsize, read_at)
+    if read_at is not None and not fortran:
+        read = Seekable(read, partial(_read_run, file, at + len(start), place))
+    elif read_at is not None and has_few_columns(shape):
+        run = partial(read_strips, shape, dtype.itemsize, read_at)
+        read = Seekable(read, run, direct=False)
     return LazyTensor(
         name=name,
         shape=shape,
         dtype=known,
         nbytes=nbytes,
-        read=partial(_read_swapped, read, known) if swap else read,
+        read=read_swapped(read, known) if swap else read,
         source_name=name,
     )
 
@@ -206,8 +213,8 @@ def _read_at(file: SourceFile, start: int, place: str, offset: int, size: int) -
     return file.read(start + offset, size, place)
 
 
-def _read_swapped(read: Callable[[], Iterator[bytes]], dtype: DType) -> Iterator[bytes]:
-    return swap_bytes(read(), dtype)
+def _read_run(file: SourceFile, start: int, place: str, offset: int, size: int) -> Iterator[bytes]:
+    return file.chunks(start + offset, size, place)
 
 
 def _inflate(

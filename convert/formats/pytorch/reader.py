@@ -21,6 +21,7 @@ from ...checkpoint.raw import FileInfo, RawCheckpoint, RawConfig
 from ...errors import FormatError, UnsupportedError
 from ...io.source import SourceFile
 from ...quoting import quote
+from ...tensors.runs import Seekable
 from ...tensors.tensor import LazyTensor
 from ..foreign import explain_file
 from .archive import open_zip
@@ -28,12 +29,15 @@ from .budget import Budget
 from .legacy import open_legacy
 from .signature import HEAD, NAME, has_signature, is_zip
 from .state_dict import MODEL_ARGS, find_state_dict
-from .views import read_tensor
+from .views import is_run, read_tensor, read_tensor_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
     from typing import Final
+
+    from .records import Record
+    from .values import Tensor
 
 GROWTH: Final = 100
 """How many times the bytes of a file its tensors may have: a model of 48 layers that share all
@@ -108,12 +112,8 @@ def _open_part(file: SourceFile, budget: Budget) -> Part:
             shape=tensor.shape,
             dtype=tensor.dtype,
             nbytes=tensor.size * (tensor.dtype.itemsize or 1),
-            read=partial(
-                read_tensor,
-                contents.records[tensor.storage.key],
-                tensor,
-                quote(name),
-                swap=contents.swap,
+            read=_find_way(
+                contents.records[tensor.storage.key], tensor, quote(name), swap=contents.swap
             ),
             source_name=name,
         )
@@ -124,6 +124,14 @@ def _open_part(file: SourceFile, budget: Budget) -> Part:
         budget.add_header(len(state.model_args))
         stated = RawConfig(f"{path}: {MODEL_ARGS}", state.model_args)
     return Part(file, tensors, (*state.notes, *contents.notes), contents.fault, stated)
+
+
+def _find_way(record: Record, tensor: Tensor, label: str, *, swap: bool) -> Seekable:
+    return Seekable(
+        partial(read_tensor, record, tensor, label, swap=swap),
+        partial(read_tensor_at, record, tensor, label, swap=swap),
+        direct=is_run(tensor.shape, tensor.strides),
+    )
 
 
 def check_growth(parts: Sequence[Part], path: Path) -> None:

@@ -10,10 +10,12 @@ it is. So what is held is a block and a window, however the axes lie.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...io.source import CHUNK
 from ...tensors.dtype import DType
+from ...tensors.runs import split
 from ...tensors.tensor import rechunk
 
 if TYPE_CHECKING:
@@ -48,17 +50,51 @@ def read_tensor(record: Record, tensor: Tensor, label: str, *, swap: bool) -> It
         ChecksumError: the storage is damaged.
         FormatError, UnreadableError: it cannot be read.
     """
-    itemsize = tensor.dtype.itemsize or 1
-    start = tensor.offset * itemsize + tensor.storage.start * (tensor.storage.dtype.itemsize or 1)
+    start, itemsize = _start(tensor), tensor.dtype.itemsize or 1
     nbytes = tensor.size * itemsize
-    if not nbytes or _is_run(tensor.shape, tensor.strides):
+    if not nbytes or is_run(tensor.shape, tensor.strides):
         chunks = record.chunks(start, nbytes, label)
     else:
-        chunks = rechunk(_gather(record, tensor, start, itemsize, label))
+        chunks = rechunk(_gather_checked(record, tensor, label))
     return _swapped(chunks, tensor.dtype, itemsize) if swap and itemsize > 1 else chunks
 
 
-def _is_run(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+def read_tensor_at(
+    record: Record, tensor: Tensor, label: str, offset: int, size: int, *, swap: bool
+) -> Iterator[bytes]:
+    """Yield ``size`` bytes of the elements from ``offset`` on; otherwise as `read_tensor`.
+
+    No checksum is compared, and no more is read than these elements and, where they lie apart, what
+    is between them.
+    """
+    itemsize = tensor.dtype.itemsize or 1
+    runs = _read_boxes(record, tensor, label, offset // itemsize, (offset + size) // itemsize)
+    return _swapped(runs, tensor.dtype, itemsize) if swap and itemsize > 1 else runs
+
+
+def _read_boxes(
+    record: Record, tensor: Tensor, label: str, start: int, stop: int
+) -> Iterator[bytes]:
+    """Yield the elements ``start`` to ``stop``, cut into boxes, each of which is a view, too."""
+    for corner, shape in split(tensor.shape, start, stop):
+        at = sum(step * stride for step, stride in zip(corner, tensor.strides, strict=True))
+        part = replace(tensor, offset=tensor.offset + at, shape=shape)
+        if is_run(part.shape, part.strides):
+            nbytes = part.size * (part.dtype.itemsize or 1)
+            yield from record.file.chunks(record.offset + _start(part), nbytes, label)
+        else:
+            yield from _gather(record, part, label)
+
+
+def _start(tensor: Tensor) -> int:
+    """Return the first byte of a view in its storage."""
+    storage = tensor.storage
+    return tensor.offset * (tensor.dtype.itemsize or 1) + storage.start * (
+        storage.dtype.itemsize or 1
+    )
+
+
+def is_run(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
     """Whether the elements of a tensor lie one after the other in C order."""
     expected = 1
     for dim, stride in zip(reversed(shape), reversed(strides), strict=True):
@@ -68,11 +104,15 @@ def _is_run(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
     return True
 
 
-def _gather(
-    record: Record, tensor: Tensor, start: int, itemsize: int, label: str
-) -> Iterator[bytes]:
+def _gather_checked(record: Record, tensor: Tensor, label: str) -> Iterator[bytes]:
+    yield from _gather(record, tensor, label)
+    record.check(label)
+
+
+def _gather(record: Record, tensor: Tensor, label: str) -> Iterator[bytes]:
     import numpy as np
 
+    start, itemsize = _start(tensor), tensor.dtype.itemsize or 1
     steps = tuple(stride * itemsize for stride in tensor.strides)
     # Of every dtype the bits are copied; which numbers they are does not matter.
     kind = np.dtype("c16" if itemsize == 16 else f"u{itemsize}")
@@ -83,7 +123,6 @@ def _gather(
         whole = flat.view(np.uint8)
         for position in range(0, len(whole), CHUNK):
             yield whole[position : position + CHUNK].tobytes()
-    record.check(label)
 
 
 def _blocks(

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from ...checkpoint.raw import FileInfo, RawCheckpoint
 from ...io.source import SourceFile
 from ...quoting import quote
+from ...tensors.runs import Seekable
 from ...tensors.tensor import LazyTensor
 from ..provenance import read_metadata
 from .header import LENGTH_BYTES, MAX_FORMAT_HEADER_BYTES, announced_length, read_header
@@ -93,6 +94,13 @@ def _list_tensors(file: SourceFile, header: Header) -> Iterator[LazyTensor]:
             shape=entry.shape,
             dtype=entry.dtype,
             nbytes=nbytes,
-            read=partial(file.chunks, header.data_start + entry.begin, nbytes, quote(entry.name)),
+            read=_find_way(file, header.data_start + entry.begin, nbytes, quote(entry.name)),
             source_name=entry.name,
         )
+
+
+def _find_way(file: SourceFile, start: int, nbytes: int, label: str) -> Seekable:
+    def read_at(offset: int, size: int) -> Iterator[bytes]:
+        return file.chunks(start + offset, size, label)
+
+    return Seekable(partial(read_at, 0, nbytes), read_at)

@@ -55,6 +55,26 @@ def read_numbers(
     return swap_bytes(chunks, variable.dtype) if swap else chunks
 
 
+def are_stacked(variable: Variable) -> bool:
+    """Whether each part has whole rows of the tensor, as the only one of most tensors has."""
+    return all(part.entry.shape[1:] == variable.shape[1:] for part in variable.parts)
+
+
+def read_run(
+    variable: Variable, itemsize: int, shards: Shards, offset: int, size: int
+) -> Iterator[bytes]:
+    """Yield ``size`` bytes from ``offset`` on, as they are stored, of parts that are stacked.
+
+    No checksum is compared.
+    """
+    row = math.prod(variable.shape[1:]) * itemsize
+    for part in sorted(variable.parts, key=lambda part: part.starts):
+        start = part.starts[0] * row if part.starts else 0
+        low, high = max(offset, start), min(offset + size, start + part.entry.size)
+        if low < high:
+            yield from shards.read_run(part, low - start, high - low)
+
+
 def _check_reads(variable: Variable, itemsize: int) -> None:
     """Count the reads that the runs of the first axis take."""
     parts = variable.parts

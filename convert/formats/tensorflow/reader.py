@@ -22,12 +22,14 @@ from ...checkpoint.raw import FileInfo, RawCheckpoint
 from ...errors import FormatError, UnsupportedError
 from ...io.source import SourceFile
 from ...quoting import quote
+from ...tensors.byte_order import swap_run
 from ...tensors.dtype import DType
+from ...tensors.runs import Seekable
 from ...tensors.tensor import LazyTensor
 from ..engines import DeclinedError
 from ..folders import list_names
 from ..limits import MAX_LOOKUPS
-from .assembly import read_numbers
+from .assembly import are_stacked, read_numbers, read_run
 from .index import read_index
 from .locate import (
     CHECKPOINT,
@@ -45,7 +47,7 @@ from .table import check_blocks, is_table
 from .v1 import is_v1
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import Final
 
@@ -134,9 +136,21 @@ def _load(variable: Variable, index: Index, shards: Shards, prefix: Path) -> Laz
         shape=variable.shape,
         dtype=variable.dtype,
         nbytes=variable.stored if itemsize is None else math.prod(variable.shape) * itemsize,
-        read=partial(_read_tensor, variable, index, shards, prefix),
+        read=_find_way(variable, index, shards, prefix),
         source_name=variable.name,
     )
+
+
+def _find_way(
+    variable: Variable, index: Index, shards: Shards, prefix: Path
+) -> Callable[[], Iterator[bytes]]:
+    """Return how a tensor is read: from anywhere on, unless its parts are narrower than it is."""
+    read = partial(_read_tensor, variable, index, shards, prefix)
+    itemsize = variable.dtype.itemsize
+    if itemsize is None or not are_stacked(variable):
+        return read
+    run = partial(read_run, variable, itemsize, shards)
+    return Seekable(read, partial(swap_run, run, variable.dtype) if index.big_endian else run)
 
 
 def _read_tensor(variable: Variable, index: Index, shards: Shards, prefix: Path) -> Iterator[bytes]:

@@ -124,13 +124,24 @@ class Shards:
             SourceNotFoundError: its file is missing.
             FormatError: its file is too short.
         """
+        return Cursor(part, self._find(part))
+
+    def read_run(self, part: Part, offset: int, size: int) -> Iterator[bytes]:
+        """Yield ``size`` bytes of a part from ``offset`` on; no checksum is compared.
+
+        Raises:
+            SourceNotFoundError, FormatError: as :meth:`open`.
+        """
+        yield from self._find(part).chunks(part.entry.offset + offset, size, part.label)
+
+    def _find(self, part: Part) -> SourceFile:
         file = self.files[part.entry.shard_id]
         if file is None:
             path = self.paths[part.entry.shard_id]
             raise SourceNotFoundError(f"{path}: missing: {part.label} lies in it")
         if part.entry.offset + part.entry.size > file.size:
             raise _truncation(part, file)
-        return Cursor(part, file)
+        return file
 
 
 class Cursor:

@@ -11,8 +11,8 @@ from support.hdf5_files import LARGE, make, one, random
 
 import gpt2_convert
 from gpt2_convert.formats.hdf5 import filters, writer
-from gpt2_convert.formats.hdf5.cross_check import split
 from gpt2_convert.formats.hdf5.reader import open_hdf5, open_written
+from gpt2_convert.tensors.runs import split
 
 if TYPE_CHECKING:
     from pathlib import Path

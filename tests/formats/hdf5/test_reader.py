@@ -63,7 +63,7 @@ class Hdf5Contract(contracts.ReaderContract):
 
 
 class TestContiguous(Hdf5Contract):
-    pass
+    direct = True
 
 
 @pytest.mark.slow

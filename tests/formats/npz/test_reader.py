@@ -47,6 +47,8 @@ class NpzContract(contracts.ChecksumContract):
 
 
 class TestStored(NpzContract):
+    direct = True
+
     def write(self, folder: Path, arrays: Mapping[str, Array]) -> Path:
         np.savez(folder / "x.npz", allow_pickle=False, **arrays)
         return folder / "x.npz"

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 class TestZip(contracts.ChecksumContract):
     format = "pytorch"
+    direct = True
     flip_stride = 7
     cut_stride = 3
 
@@ -49,6 +50,7 @@ class TestZip(contracts.ChecksumContract):
 
 class TestLegacy(contracts.ReaderContract):
     format = "pytorch"
+    direct = True
     flip_stride = 5
     extra_arrays = TestZip.extra_arrays
 

@@ -41,6 +41,7 @@ def write_shards(folder: Path, arrays: Mapping[str, Array], format: str = "zip")
 
 class TestSharded(contracts.ReaderContract):
     format = "pytorch"
+    direct = True
     flip_stride = 13
     cut_stride = 7
 

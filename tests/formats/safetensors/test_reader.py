@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 class SafetensorsContract(contracts.ReaderContract):
     format = "safetensors"
+    direct = True
     flip_stride = 3
     cut_stride = 3
 

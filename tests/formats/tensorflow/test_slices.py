@@ -30,6 +30,7 @@ class TestPartitioned(contracts.ChecksumContract):
     """Tensors of more than three elements are cut in two, on the first axis that has two."""
 
     format = "tensorflow"
+    direct = True
     flip_stride = 3
 
     @pytest.fixture(autouse=True)

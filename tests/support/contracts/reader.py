@@ -37,6 +37,12 @@ if TYPE_CHECKING:
     from .contents import Array
 
 RANDOM_SEED = 20190214
+ROWS = (
+    slice(None), slice(1, 2), slice(1, None), slice(-2, None), slice(None, -1), slice(0, 0),
+    slice(2, 1), slice(5, 30), slice(None, None, 2), slice(1, None, 3), slice(None, None, -1),
+    slice(None, None, -2), slice(30, 3, -7), slice(-100, 100), slice(None, 69_000, 5),
+)  # fmt: skip
+"""Slices of rows, of which short tensors have few or none."""
 
 
 class ReaderContract:
@@ -48,6 +54,8 @@ class ReaderContract:
     """Whether the container stores a checksum of each tensor; see ChecksumContract."""
     flip_stride = 1
     """Of the bits of a small checkpoint, every how many-th is flipped; best no multiple of 8."""
+    direct = False
+    """Whether rows are read where they lie, and nothing else is."""
     cut_stride = 1
     """Of the lengths that a small checkpoint could be cut to, every how many-th is tried."""
 
@@ -174,6 +182,61 @@ class ReaderContract:
             assert b"".join(first) == b"".join(second) == array.tobytes()
             assert b"".join(elsewhere) == other.tobytes()
             assert b"".join(tensor.chunks()) == array.tobytes()
+
+    # Rows.
+
+    def test_rows_are_those_that_numpy_takes(self, folder: Path) -> None:
+        random = np.random.default_rng(RANDOM_SEED)
+        arrays = self.arrays() | {
+            "matrix": random.standard_normal((37, 5)).astype(np.float32),
+            "long": random.standard_normal(70_001).astype(np.float32),
+            "wide": random.integers(0, 256, (3, CHUNK + 3), np.uint8),
+        }
+        with open_raw(self.write(folder, arrays)) as raw:
+            for name, array in arrays.items():
+                tensor = find_tensor(raw, name)
+                for rows in ROWS if array.shape else ():
+                    found = tensor[rows]
+                    np.testing.assert_array_equal(found, array[rows], strict=True)
+                    assert found.flags.writeable
+                if not array.shape:
+                    with pytest.raises(IndexError, match="has no rows"):
+                        tensor[0]
+                for row in (0, -1) if array.shape and len(array) else ():
+                    np.testing.assert_array_equal(tensor[row], array[row], strict=True)
+
+    def test_no_more_than_the_rows_is_read(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        arrays: dict[str, Array] = {
+            "before": np.ones(3, np.float32),
+            "x": np.random.default_rng(1).standard_normal((5000, 100)).astype(np.float32),
+        }
+        sizes: list[int] = []
+        pread = os.pread
+
+        def count(fd: int, size: int, offset: int) -> bytes:
+            sizes.append(size)
+            return pread(fd, size, offset)
+
+        with open_raw(self.write(folder, arrays)) as raw:
+            tensor = find_tensor(raw, "x")
+            monkeypatch.setattr(os, "pread", count)
+            for rows in (slice(10, 20), slice(-3, None), slice(0, 5000, 1000), slice(30, 10, -5)):
+                sizes.clear()
+                expected = arrays["x"][rows]
+                np.testing.assert_array_equal(tensor[rows], expected)
+                assert sum(sizes) == expected.nbytes or not self.direct
+                assert sum(sizes) < 2 * arrays["x"].nbytes
+            sizes.clear()
+            np.testing.assert_array_equal(tensor[4321], arrays["x"][4321])
+            assert sum(sizes) == 400 or not self.direct
+
+    def test_a_closed_checkpoint_gives_no_rows(self, folder: Path) -> None:
+        with open_raw(self.write(folder, self.small())) as raw:
+            tensor = find_tensor(raw, "a")
+        with pytest.raises(gpt2_convert.UsageError, match="closed"):
+            tensor[1:]
 
     # Closing.
 
