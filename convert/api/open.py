@@ -90,6 +90,7 @@ def open(
             checkpoint.hparams.n_embd                     # 768
             checkpoint["blocks[0].attn.c_attn.w"].shape   # (768, 2304)
             checkpoint["wte"].array()                     # a NumPy array, (50257, 768)
+            checkpoint["wte"][10:20]                      # another, of ten rows that alone are read
 
     Raises:
         SourceNotFoundError, UnreadableError: there is nothing to open, or a file of it is missing.

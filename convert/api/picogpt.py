@@ -61,7 +61,9 @@ def load_gpt2_params_from_tf_ckpt(
 
     ``tf_ckpt_path`` is what tf.train.latest_checkpoint returns, or the model's folder. The keys of
     the result are wte, wpe, blocks and ln_f; at 124M ``blocks[0]["attn"]["c_attn"]["w"]`` is
-    (768, 2304). ``scope`` is as in open(). Source of the signature: jaymody/picoGPT, utils.py.
+    (768, 2304). They are the dicts and lists of :meth:`.Checkpoint.tree`, which print in a line;
+    its ``to_dict()`` gives plain ones. ``scope`` is as in open(). Source of the signature:
+    jaymody/picoGPT, utils.py.
 
     Raises:
         SchemaError: ``hparams`` states another size than the checkpoint has. (The original fills

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from .collection import Dropped, TensorCollection
 from .params import build_params
+from .tree import Blocks, Tree
 
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Iterator
 
     from ..tensors.tensor import LazyTensor
     from .config import Config
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Checkpoint", "Dropped"]
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True, repr=False)
 class Checkpoint(TensorCollection):
     """A GPT-2 checkpoint: a mapping of canonical name to lazy tensor, in canonical order.
 
@@ -45,14 +46,18 @@ class Checkpoint(TensorCollection):
         places = dict.fromkeys(stated[size] for size in self.hparams.known() if size in stated)
         return " and ".join(places) or "the shapes"
 
-    def __repr__(self) -> str:
-        return (
-            f"<Checkpoint {self.raw.where!r} ({self.format}): "
-            f"{len(self.tensors)} tensors, {self.hparams}>"
-        )
+    def _describe(self) -> str:
+        return f"{TensorCollection._describe(self)}, {self.hparams}"
 
-    def tree(self) -> dict[str, Any]:
-        """Read everything into nested dicts and lists of NumPy arrays.
+    def _list_facts(self) -> Iterator[tuple[str, str]]:
+        sizes = ", ".join(f"{key} {value}" for key, value in self.hparams.known().items())
+        yield "hparams", f"{sizes} (from {self.hparams_from})"
+        for key, value in self.config.unusual().items():
+            yield key, str(value)
+        yield from TensorCollection._list_facts(self)
+
+    def tree(self) -> Tree:
+        """Read everything into nested dicts and lists of NumPy arrays, which print in a line.
 
         ``tree()["blocks"][0]["attn"]["c_attn"]["w"]`` is the array that ``self`` calls
         ``blocks[0].attn.c_attn.w``, of shape (n_embd, 3 * n_embd). Needs memory for all tensors.
@@ -60,7 +65,7 @@ class Checkpoint(TensorCollection):
         Raises:
             ChecksumError, FormatError, UnreadableError, UnsupportedError: as LazyTensor.array.
         """
-        root: dict[str, Any] = {"blocks": [{} for _ in range(self.hparams.n_layer)]}
+        root = Tree(blocks=Blocks(Tree() for _ in range(self.hparams.n_layer)))
         for name, tensor in self.tensors.items():
             place = root
             *parents, leaf = name.split(".")
@@ -68,7 +73,7 @@ class Checkpoint(TensorCollection):
                 if key.startswith("blocks["):
                     place = root["blocks"][int(key[len("blocks[") : -1])]
                 else:
-                    place = place.setdefault(key, {})
+                    place = place.setdefault(key, Tree())
             place[leaf] = tensor.array()
         return root
 

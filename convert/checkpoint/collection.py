@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..display.line import count
+from ..display.table import draw_facts, draw_rows
+from ..quoting import quote
+from .lookup import Items, Names, Tensors, UnknownTensorError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Self
@@ -28,7 +33,7 @@ class TensorCollection(Mapping[str, "LazyTensor"]):
 
     Every tensor of the source is either in the mapping or in ``dropped``; ``notes`` are what else a
     user should know of them. It is a context manager; without ``with``, its files are closed when
-    the last reference goes.
+    the last reference goes. A name that is not there is a KeyError, which says what may be meant.
     """
 
     raw: RawCheckpoint
@@ -42,13 +47,55 @@ class TensorCollection(Mapping[str, "LazyTensor"]):
         return self.raw.format
 
     def __repr__(self) -> str:
-        return (
-            f"<{type(self).__name__} {self.raw.where!r} ({self.format}): "
-            f"{len(self.tensors)} tensors>"
+        return f"<{type(self).__name__} {self._describe()}>"
+
+    def _describe(self) -> str:
+        return f"{quote(self.raw.where)} ({self.format}): {count(len(self.tensors), 'tensor')}"
+
+    def _repr_html_(self) -> str:
+        facts = [*self._list_facts(), *(("note", note) for note in self.notes)]
+        rows = [
+            (name, list(tensor.shape), tensor.dtype, f"{tensor.nbytes:,}")
+            for name, tensor in self.tensors.items()
+        ]
+        caption = f"{type(self).__name__} {self.raw.where} ({self.format})"
+        return draw_facts(caption, facts) + draw_rows(
+            "tensors", ("name", "shape", "dtype", "bytes"), rows
         )
 
+    def _list_facts(self) -> Iterator[tuple[str, str]]:
+        """Yield what a notebook shows of it as a whole."""
+        yield "tensors", f"{len(self.tensors):,}"
+        yield "parameters", f"{sum(tensor.size for tensor in self.tensors.values()):,}"
+        yield "bytes", f"{sum(tensor.nbytes for tensor in self.tensors.values()):,}"
+        if self.dropped:
+            yield "dropped", count(len(self.dropped), "tensor")
+
     def __getitem__(self, name: str) -> LazyTensor:
-        return self.tensors[name]
+        try:
+            return self.tensors[name]
+        except KeyError:
+            pass
+        names = ((known, tensor.source_name) for known, tensor in self.tensors.items())
+        raise UnknownTensorError(name, names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.tensors
+
+    def keys(self) -> Names:
+        """Return the names, in their order."""
+        return Names(self.tensors)
+
+    def values(self) -> Tensors:
+        """Return the tensors, in their order."""
+        return Tensors(self.tensors)
+
+    def items(self) -> Items:
+        """Return the names with their tensors, in their order."""
+        return Items(self.tensors)
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self.tensors)
 
     # A mapping would be equal to another of the same names and shapes, whatever the weights are.
     def __eq__(self, other: object) -> bool:

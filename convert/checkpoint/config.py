@@ -37,7 +37,7 @@ class Config:
     scale_attn_by_inverse_layer_idx: bool = False
     tie_word_embeddings: bool | None = True
     dtype: str | None = None
-    stated_in: Mapping[str, str] = field(default_factory=dict)
+    stated_in: Mapping[str, str] = field(default_factory=dict, repr=False)
     document: Mapping[str, object] | None = field(default=None, repr=False)
 
     @property

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..display.line import describe_fields
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
@@ -20,40 +22,48 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.floating[Any]]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LinearParams:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Params:
+    """Weights that show themselves in a line: arrays as dtype and shape."""
+
+    def __repr__(self) -> str:
+        return describe_fields(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class LinearParams(Params):
     """A linear map ``x @ w + b``: ``w`` is [in, out], ``b`` is [out]."""
 
     w: Array
     b: Array
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LayerNormParams:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class LayerNormParams(Params):
     """A layer norm's gain ``g`` and bias ``b``, both [n_embd]."""
 
     g: Array
     b: Array
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AttentionParams:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class AttentionParams(Params):
     """Self-attention: ``c_attn`` makes q, k and v side by side, ``c_proj`` maps back."""
 
     c_attn: LinearParams
     c_proj: LinearParams
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class MLPParams:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class MLPParams(Params):
     """The two linear maps around the activation: n_embd to n_inner and back."""
 
     c_fc: LinearParams
     c_proj: LinearParams
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class BlockParams:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class BlockParams(Params):
     """One transformer block."""
 
     ln_1: LayerNormParams
@@ -62,8 +72,8 @@ class BlockParams:
     mlp: MLPParams
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ModelParams:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ModelParams(Params):
     """A whole GPT-2.
 
     ``wte`` is [n_vocab, n_embd] and ``wpe`` is [n_ctx, n_embd]. ``lm_head`` is None where it is

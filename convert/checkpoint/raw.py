@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..display.line import count
 from ..errors import FormatError
 from ..io.strict_json import parse_config
-from ..quoting import quote_some
+from ..quoting import quote, quote_some
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,6 +118,10 @@ class RawCheckpoint:
     notes: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()
     no_model: Gpt2ConvertError | None = None
+
+    def __repr__(self) -> str:
+        tensors = count(len(self.tensors), "tensor")
+        return f"<RawCheckpoint {quote(self.where)} ({self.format}): {tensors}>"
 
     def close(self) -> None:
         """Close the files; tensors cannot be read any more."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..display.line import count
+from ..display.table import draw_facts
 from ..errors import spell_keyword
+from .verification import describe_findings, draw_findings
 
 if TYPE_CHECKING:
     from ..checkpoint.collection import Dropped
@@ -50,7 +53,7 @@ class LeftFile:
         return {"name": self.name, "reason": self.reason}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ConversionReport:
     """What was written, and what became of every source tensor.
 
@@ -96,6 +99,27 @@ class ConversionReport:
 
     def __bool__(self) -> bool:
         return self.ok
+
+    def __repr__(self) -> str:
+        return f"<ConversionReport {self._describe()}>"
+
+    def _describe(self) -> str:
+        proof = "not verified" if self.verification is None else describe_findings(self.findings)
+        state = "verified" if self.ok and self.verification is not None else proof
+        return f"{self.source} to {self.target}: {count(self.totals.tensors, 'tensor')}, {state}"
+
+    def _repr_html_(self) -> str:
+        facts = [*self.totals.list_facts(), ("bytes written", f"{self.target_nbytes:,}")]
+        if self.hparams is not None:
+            facts.append(("hparams", f"{self.hparams.known()} from {self.hparams_from}"))
+        if self.dropped:
+            facts.append(("dropped", count(len(self.dropped), "tensor")))
+        if self.digests is not None:
+            facts.append(("sha256", self.digests.sha256))
+        facts += [("copied", each.name) for each in self.companions]
+        facts += [("note", note) for note in self.notes]
+        caption = f"ConversionReport {self._describe()}"
+        return draw_facts(caption, facts) + draw_findings(self.findings)
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -20,7 +20,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..display.line import count
+from ..display.table import draw_facts, draw_rows
 from ..errors import spell_keyword
+from .verification import describe_findings, draw_findings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +50,7 @@ class TensorDigest:
         return f"{self.sha256}  {name} {self.dtype} {list(self.shape)}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class DigestReport:
     """The digests of a checkpoint's tensors in canonical order, of its configuration, and of both.
 
@@ -71,6 +74,23 @@ class DigestReport:
 
     def __bool__(self) -> bool:
         return self.ok
+
+    def __repr__(self) -> str:
+        return f"<DigestReport {self._describe()}>"
+
+    def _describe(self) -> str:
+        state = f", {describe_findings(self.findings)}" if self.findings else ""
+        return f"{self.side}: {count(len(self.tensors), 'tensor')}, sha256 {self.sha256}{state}"
+
+    def _repr_html_(self) -> str:
+        facts = [("sha256", self.sha256), ("weights", self.weights_sha256)]
+        if self.config_sha256 is not None:
+            facts.append(("config", self.config_sha256))
+        facts += [("note", note) for note in self.notes]
+        rows = [(each.name, each.dtype, list(each.shape), each.sha256) for each in self.tensors]
+        drawn = draw_rows("tensors", ("name", "dtype", "shape", "sha256"), rows)
+        caption = f"DigestReport {self._describe()}"
+        return draw_facts(caption, facts) + draw_findings(self.findings) + drawn
 
     @property
     def as_is(self) -> bool:

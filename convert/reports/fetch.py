@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from ..display.line import count
+from ..display.table import draw_facts, draw_rows
 from ..errors import spell_keyword
+from ..quoting import quote
 from .sums import WrittenFile
 
 if TYPE_CHECKING:
@@ -56,7 +59,7 @@ class FetchedFile:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class FetchReport:
     """A model that is there, whole and proven, in ``folder``.
 
@@ -82,6 +85,23 @@ class FetchReport:
 
     def __bool__(self) -> bool:
         return self.ok
+
+    def __repr__(self) -> str:
+        return f"<FetchReport {self._describe()}>"
+
+    def _describe(self) -> str:
+        files, unproven = count(len(self.files), "file"), len(self.unproven)
+        state = f"the origin of {unproven:,} not proven" if unproven else "proven"
+        return f"{quote(self.name)} in {quote(self.folder)} ({self.format}): {files}, {state}"
+
+    def _repr_html_(self) -> str:
+        facts = [("from", self.address), *self.totals.list_facts()]
+        if self.commit is not None:
+            facts.insert(1, ("commit", self.commit))
+        facts += [("note", note) for note in self.notes]
+        rows = [(each.name, f"{each.nbytes:,}", each.proof, each.sha256) for each in self.files]
+        drawn = draw_rows("files", ("name", "bytes", "proof", "sha256"), rows)
+        return draw_facts(f"FetchReport {self._describe()}", facts) + drawn
 
     @property
     def unproven(self) -> tuple[FetchedFile, ...]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..display.table import draw_facts
 from ..errors import spell_keyword
+from ..quoting import quote
 
 if TYPE_CHECKING:
     from ..errors import Spell
     from .summary import Json
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class GenerationReport:
     """The ids with which the model at ``path`` went on after those of a prompt.
 
@@ -33,6 +35,18 @@ class GenerationReport:
     def ok(self) -> bool:
         """Nothing can be wrong with a text."""
         return True
+
+    def __repr__(self) -> str:
+        return f"<GenerationReport {self._describe()}>"
+
+    def _describe(self) -> str:
+        tokens = f"{len(self.prompt):,} tokens and {len(self.ids):,} more"
+        return f"{quote(self.path)}: {tokens}, {self.rate:.1f} a second"
+
+    def _repr_html_(self) -> str:
+        facts = [("ids", str(list(self.ids))) if self.text is None else ("text", self.text)]
+        facts += [("note", note) for note in self.notes]
+        return draw_facts(f"GenerationReport {self._describe()}", facts)
 
     @property
     def rate(self) -> float:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..display.line import count
+from ..display.table import draw_facts, draw_rows
 from ..errors import SchemaError, spell_keyword
+from ..quoting import quote
 
 if TYPE_CHECKING:
     from ..checkpoint.canonical import Checkpoint
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from .summary import Json, Totals
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class InspectionReport:
     """What is in a checkpoint, from its index and headers alone.
 
@@ -53,6 +56,35 @@ class InspectionReport:
 
     def __bool__(self) -> bool:
         return self.ok
+
+    def __repr__(self) -> str:
+        return f"<InspectionReport {self._describe()}>"
+
+    def _describe(self) -> str:
+        kind = "gpt2" if self.checkpoint else "taken as it is" if self.as_is else "not a GPT-2"
+        faults = f", {count(len(self.obstacles), 'fault')}" if self.obstacles else ""
+        tensors = count(self.totals.tensors, "tensor")
+        return f"{quote(self.path)} ({self.format}): {kind}, {tensors}{faults}"
+
+    def _repr_html_(self) -> str:
+        facts = self.totals.list_facts()
+        if self.checkpoint is not None:
+            facts.append(("hparams", str(self.checkpoint.hparams.known())))
+        if self.refusal is not None:
+            facts.append(("refused", str(self.refusal)))
+        facts += [("fault", fault) for fault in dict.fromkeys((*self.faults, *self.obstacles))]
+        facts += [("note", note) for note in self.notes]
+        header = ["name", "shape", "dtype", "bytes"]
+        rows: list[list[object]] = [
+            [tensor.name, list(tensor.shape), tensor.dtype, f"{tensor.nbytes:,}"]
+            for tensor in self.tensors
+        ]
+        if self.stats is not None:
+            header += ["min", "max", "mean", "std", "NaN", "infinite"]
+            for row, found in zip(rows, self.stats, strict=True):
+                row += found.list_numbers() if found else [""] * 6
+        drawn = draw_rows("tensors", header, rows)
+        return draw_facts(f"InspectionReport {self._describe()}", facts) + drawn
 
     @property
     def obstacles(self) -> tuple[str, ...]:

@@ -73,9 +73,7 @@ def tabulate_statistics(
     for tensor, found in zip(tensors, stats, strict=True):
         numbers: tuple[str, ...] = ("-",) * len(_NUMBERS)
         if found is not None:
-            moments = (found.min, found.max, found.mean, found.std)
-            shown = ("-" if number is None else f"{number:.4g}" for number in moments)
-            numbers = (*shown, f"{found.nan:,}", f"{found.infinite:,}")
+            numbers = tuple(found.list_numbers())
         rows.append((tensor.name, str(list(tensor.shape)), tensor.dtype.value, *numbers))
         drawings.append(f"|{draw_histogram(found.histogram)}|" if found else "")
     widths = measure_columns(rows)

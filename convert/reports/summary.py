@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..quoting import quote
+
 if TYPE_CHECKING:
     from typing import Any
 
@@ -21,6 +23,13 @@ class Totals:
     parameters: int
     nbytes: int
     dtype: str
+
+    def list_facts(self) -> list[tuple[str, str]]:
+        """Return the totals as they stand in a notebook's table."""
+        numbers = {
+            "tensors": self.tensors, "parameters": self.parameters, "bytes": self.nbytes
+        }  # fmt: skip
+        return [*((name, f"{n:,}") for name, n in numbers.items()), ("dtype", self.dtype)]
 
     def as_json(self) -> Json:
         """Return the totals as they stand in a report."""
@@ -44,6 +53,9 @@ class Side:
 
     path: str
     format: str
+
+    def __str__(self) -> str:
+        return f"{quote(self.path)} ({self.format})"
 
     def as_json(self) -> Json:
         """Return the side as it stands in a report."""

@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from ..display.line import count
+from ..display.table import draw_facts, draw_rows
 from ..errors import Gpt2ConvertError, spell_keyword
 from ..tensors.tolerance import EXACT, Tolerance
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..errors import Advice, Spell
     from ..inference.agreement import Agreement
     from ..tensors.loss import CastLoss
@@ -69,7 +73,7 @@ class Finding:
         return self.hint or (self.advice.spell(spell) if self.advice else None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class VerificationReport:
     """Whether the target equals the source, bit for bit, and every way in which it does not.
 
@@ -109,6 +113,29 @@ class VerificationReport:
     def __bool__(self) -> bool:
         return self.ok
 
+    def __repr__(self) -> str:
+        return f"<VerificationReport {self._describe()}>"
+
+    def _describe(self) -> str:
+        within = "" if self.tolerance.exact else " within the tolerance"
+        equal = f"equal{within}" if self.logits is None else "agree in what they say"
+        state = equal if self.ok else describe_findings(self.findings)
+        tensors = count(self.totals.tensors, "tensor")
+        return f"{self.source} and {self.target}: {tensors}, {state}"
+
+    def _repr_html_(self) -> str:
+        facts = self.totals.list_facts()
+        if not self.tolerance.exact:
+            facts.append(("tolerance", f"atol {self.tolerance.atol}, rtol {self.tolerance.rtol}"))
+            facts.append(("largest difference", str(self.max_abs_diff)))
+        if self.logits is not None:
+            facts.append(("tokens", f"{self.logits.tokens:,}"))
+            facts.append(("mean divergence", f"{self.logits.kl_mean:.3g} nats"))
+        facts += [("not compared", name) for name in self.not_compared]
+        facts += [("note", note) for note in self.notes]
+        caption = f"VerificationReport {self._describe()}"
+        return draw_facts(caption, facts) + draw_findings(self.findings)
+
     def as_json(self, spell: Spell = spell_keyword) -> Json:
         """Return the document; schemas/report.schema.json describes it."""
         return {
@@ -131,6 +158,20 @@ class VerificationReport:
             "logits": self.logits.as_json() if self.logits else None,
             "findings": [finding.as_json(spell) for finding in self.findings],
         }
+
+
+def describe_findings(findings: Sequence[Finding]) -> str:
+    """Return whether there are differences, and how many."""
+    return f"different ({count(len(findings), 'finding')})" if findings else "equal"
+
+
+def draw_findings(findings: Sequence[Finding]) -> str:
+    """Return findings as a table for a notebook; nothing where there are none."""
+    rows = [
+        (each.kind, each.tensor, each.message, each.spell_hint(spell_keyword) or "")
+        for each in findings
+    ]
+    return draw_rows("findings", ("kind", "of", "difference", "hint"), rows)
 
 
 class VerificationError(Gpt2ConvertError, ValueError):

@@ -59,6 +59,12 @@ class TensorStats:
     std: float | None
     histogram: tuple[int, ...]
 
+    def list_numbers(self) -> list[str]:
+        """Return min, max, mean, std, NaN and infinite as a person reads them."""
+        moments = (self.min, self.max, self.mean, self.std)
+        shown = ["-" if number is None else f"{number:.4g}" for number in moments]
+        return [*shown, f"{self.nan:,}", f"{self.infinite:,}"]
+
     def as_json(self) -> dict[str, object]:
         """Return the statistics as they stand in an inspection; every number is finite."""
         return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +34,29 @@ def test_typed_access_reads_as_python(tiny: Path) -> None:
         params = checkpoint.params()
     assert params.blocks[2].attn.c_attn.w.shape == (32, 96)
     assert params.blocks[0].mlp.c_proj.b.shape == (32,)
+
+
+def test_params_show_themselves_in_a_line(tiny: Path) -> None:
+    with gpt2_convert.open(tiny) as checkpoint:
+        params = checkpoint.params()
+    assert repr(params) == (
+        "ModelParams(hparams=HParams(n_vocab=61, n_ctx=16, n_embd=32, n_head=4, n_layer=3), "
+        "wte=float32 (61, 32), wpe=float32 (16, 32), blocks=[3 of BlockParams], "
+        "ln_f=LayerNormParams(g, b), lm_head=None)"
+    )
+    block = params.blocks[0]
+    assert repr(block) == (
+        "BlockParams(ln_1=LayerNormParams(g, b), attn=AttentionParams(c_attn, c_proj), "
+        "ln_2=LayerNormParams(g, b), mlp=MLPParams(c_fc, c_proj))"
+    )
+    assert repr(block.attn) == (
+        "AttentionParams(c_attn=LinearParams(w, b), c_proj=LinearParams(w, b))"
+    )
+    assert repr(block.mlp.c_fc) == "LinearParams(w=float32 (32, 128), b=float32 (128,))"
+    assert len(str(params.blocks)) < 1000
+    again = pickle.loads(pickle.dumps(params))  # noqa: S301 - the test's own
+    np.testing.assert_array_equal(again.wte, params.wte)
+    assert not hasattr(params, "__dict__")
 
 
 def test_params_are_frozen(tiny: Path) -> None:

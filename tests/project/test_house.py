@@ -26,6 +26,7 @@ ORDER = (
     "checkpoint",
     "tensors",
     "io",
+    "display",
     "errors",
     "quoting",
     "progress",

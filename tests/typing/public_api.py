@@ -89,10 +89,34 @@ def opens() -> None:
         assert_type(checkpoint["wte"].dtype, DType)
         assert_type(checkpoint["wte"].array(), np.ndarray[tuple[Any, ...], np.dtype[Any]])
         assert_type(list(checkpoint), list[str])
+        assert_type(list(checkpoint.keys()), list[str])
+        assert_type(list(checkpoint.values()), list[LazyTensor])
+        assert_type(dict(checkpoint.items()), dict[str, LazyTensor])
+        assert_type(checkpoint.get("wte"), LazyTensor | None)
+        assert_type("wte" in checkpoint, bool)
+        is_an_array(checkpoint["wte"])
+        params: dict[str, Any] = checkpoint.tree()
+        assert_type(checkpoint.tree().to_dict(), dict[str, Any])
+        assert_type(params["blocks"][0]["attn"]["c_attn"]["w"], Any)
         reads(checkpoint.params())
     with gpt2_convert.open(SOURCE, drop="*/adam_?", as_is=True) as collection:
         assert_type(collection, TensorCollection)
         assert_type(collection["bert/pooler/dense/bias"], LazyTensor)
+
+
+def is_an_array(tensor: LazyTensor) -> None:
+    assert_type(np.asarray(tensor), np.ndarray[tuple[Any, ...], np.dtype[Any]])
+    whole: np.ndarray[tuple[Any, ...], np.dtype[np.float32]] = np.asarray(tensor, np.float32)
+    assert whole.shape == tensor.shape
+    assert_type(tensor[10:20], np.ndarray[tuple[Any, ...], np.dtype[Any]])
+    assert_type(tensor[-1], Any)
+    assert_type(tensor[np.int64(3)], Any)
+    assert_type(len(tensor), int)
+    assert_type(tensor.ndim, int)
+    assert_type([row for row in tensor], list[Any])  # noqa: C416 - a list of them would be the same
+    assert tensor.dtype == np.float32
+    assert tensor.dtype == np.dtype("float32")
+    assert tensor.dtype == "float32"
 
 
 def reads(params: ModelParams) -> None:
@@ -306,6 +330,9 @@ def mistakes(checkpoint: Checkpoint, params: ModelParams, report: ConversionRepo
     gpt2_convert.load_encoder("a").decode("a")  # type: ignore[arg-type]
     gpt2_convert.covert("a", "b.npz")  # type: ignore[attr-defined]
     checkpoint["wte"] = checkpoint["wpe"]  # type: ignore[index]
+    checkpoint["wte"][0, 1]  # type: ignore[call-overload]
+    checkpoint["wte"]["x"]  # type: ignore[call-overload]
+    checkpoint["wte"][0] = 1  # type: ignore[index]
     checkpoint.weights()  # type: ignore[attr-defined]
     params.blocks[0].attn.c_attn.v  # type: ignore[attr-defined]  # noqa: B018
     params.wte = params.wpe  # type: ignore[misc]

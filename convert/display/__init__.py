@@ -1,0 +1,1 @@
+"""How objects show themselves to people: a line at a prompt, a table in a notebook."""
