@@ -73,8 +73,7 @@ class DType(StrEnum):
     def __ne__(self, other: object) -> bool:
         return not self == other  # str has its own
 
-    def __hash__(self) -> int:
-        return str.__hash__(self)
+    __hash__ = str.__hash__
 
     @property
     def itemsize(self) -> int | None:

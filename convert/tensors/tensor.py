@@ -36,9 +36,9 @@ class LazyTensor:
     ``tensor[10:20]`` and ``tensor[-1]`` read rows, which are the steps of the first axis. Where
     these lie in the file as they are, nothing but the rows is read: in TensorFlow's data files,
     safetensors, PyTorch files, npz files that are not compressed, and HDF5 datasets that are
-    contiguous. Of HDF5's chunks those are read that rows are in. Anything else, a member of a
-    compressed npz file for example, is read from its beginning to the last of the rows. In no case
-    is a checksum looked at: it is one of the whole tensor.
+    contiguous. Of HDF5's chunks those are read that rows are in. Anything else takes more: a member
+    of a compressed npz file is read from its beginning to the last of the rows, for example. The
+    checksum of the tensor is not looked at for rows, since it is one of the whole.
 
     ``name`` is canonical in a Checkpoint and as the file spells it in a RawCheckpoint;
     ``source_name`` is always as the file spells it. ``nbytes`` is the size of the elements in
@@ -127,7 +127,7 @@ class LazyTensor:
     def __getitem__(self, key: slice | SupportsIndex, /) -> Any:
         """Read rows: of a slice an array of them, of a number the row itself, as NumPy gives them.
 
-        No checksum is looked at.
+        The tensor's checksum is not looked at, which is one of all its rows.
 
         Raises:
             IndexError: there is no such row.
