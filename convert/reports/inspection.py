@@ -61,7 +61,8 @@ class InspectionReport:
         return f"<InspectionReport {self._describe()}>"
 
     def _describe(self) -> str:
-        kind = "gpt2" if self.checkpoint else "taken as it is" if self.as_is else "not a GPT-2"
+        refused = "refused" if self.as_is else "not a GPT-2"
+        kind = "gpt2" if self.checkpoint else "taken as it is" if self.collection else refused
         faults = f", {count(len(self.obstacles), 'fault')}" if self.obstacles else ""
         tensors = count(self.totals.tensors, "tensor")
         return f"{quote(self.path)} ({self.format}): {kind}, {tensors}{faults}"

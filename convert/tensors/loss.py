@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..display.line import count
+
 if TYPE_CHECKING:
     from typing import Any
 
@@ -73,7 +75,7 @@ class TensorLoss:
         }
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class CastLoss:
     """What casts have lost, filled in while the cast tensors are read.
 
@@ -83,6 +85,13 @@ class CastLoss:
 
     tensors: dict[str, TensorLoss] = field(default_factory=dict)
     dtype: DType | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"<CastLoss of {count(len(self.tensors), 'tensor')} to {self.dtype}: "
+            f"max_abs_error={self.max_abs_error}, max_rel_error={self.max_rel_error}, "
+            f"zeroed={self.zeroed}, overflows={self.overflows}>"
+        )
 
     @property
     def max_abs_error(self) -> float | None:

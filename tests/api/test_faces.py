@@ -12,6 +12,7 @@ from support import bundles
 from support.notebook import read_tables
 
 import gpt2_convert
+from gpt2_convert.errors import FormatError
 from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.reports.fetch import FetchedFile, FetchReport, Proof
 from gpt2_convert.reports.generation import GenerationReport
@@ -98,6 +99,20 @@ def test_what_stands_in_the_line(things: dict[str, object], tiny: Path, tmp_path
     assert repr(things["generation"]) == (
         "<GenerationReport 'x': 1,000 tokens and 900 more, 900.0 a second>"
     )
+    other = tmp_path / "other.npz"
+    np.savez(other, a=np.ones(3))
+    assert repr(gpt2_convert.inspect(other)) == (
+        f"<InspectionReport '{other}' (npz): not a GPT-2, 1 tensor>"
+    )
+    assert repr(gpt2_convert.inspect(other, as_is=True)) == (
+        f"<InspectionReport '{other}' (npz): taken as it is, 1 tensor>"
+    )
+    loss = things["loss"]
+    assert isinstance(loss, gpt2_convert.CastLoss)
+    assert repr(loss) == (
+        f"<CastLoss of 40 tensors to float16: max_abs_error={loss.max_abs_error}, "
+        f"max_rel_error={loss.max_rel_error}, zeroed={loss.zeroed}, overflows=0>"
+    )
     within = gpt2_convert.verify(tiny, tiny, atol=1.0)
     assert repr(within).endswith(": 40 tensors, equal within the tolerance>")
     assert repr(gpt2_convert.verify(tiny, tiny)).endswith(": 40 tensors, equal>")
@@ -156,7 +171,10 @@ def test_a_hostile_name_is_harmless_in_every_face(tmp_path: Path) -> None:
         gpt2_convert.convert(source, folder / "c.npz", as_is=True),
         gpt2_convert.verify(source, folder / "b.safetensors", as_is=True),
         dataclasses.replace(
-            gpt2_convert.inspect(source), notes=(HOSTILE,), obstacles=(HOSTILE,), path=HOSTILE
+            gpt2_convert.inspect(source),
+            notes=(HOSTILE,),
+            errors=(FormatError(HOSTILE),),
+            path=HOSTILE,
         ),
         GenerationReport(HOSTILE, (1,), (2,), HOSTILE, None, 1, (HOSTILE,)),
     ]
