@@ -67,7 +67,8 @@ class Option(click.Option):
 
     Without one of the parameters ``needs``, and with one of ``idle_with``, it would have no effect,
     and to give it is an error; with one of ``unless`` it has one again. All are names of
-    parameters; those that a command does not have do not count.
+    parameters, of ``idle_with`` also one with a value, as in "dtype=float64"; those that a command
+    does not have do not count.
     """
 
     def __init__(
@@ -97,9 +98,11 @@ class Option(click.Option):
         if any(context.params.get(name) for name in self.unless):
             return
         idle = f"{self.opts[-1]} has no effect"
-        for name in self.idle_with:
-            if context.params.get(name):
-                raise click.UsageError(f"{idle} with {flags[name]}", context)
+        for each in self.idle_with:
+            name, _, value = each.partition("=")
+            found = context.params.get(name)
+            if found == value if value else found:
+                raise click.UsageError(f"{idle} with {f'{flags[name]} {value}'.rstrip()}", context)
         if self.needs and not any(context.params.get(name) for name in self.needs):
             names = " or ".join(flags[name] for name in self.needs if name in flags)
             raise click.UsageError(f"{idle} without {names}", context)

@@ -144,6 +144,7 @@ def cast_options(command: Command) -> Command:
             is_flag=True,
             group=Group.CAST,
             needs=("dtype",),
+            idle_with=("dtype=float64",),
             help="Let numbers that are too large for --dtype become infinite.",
         ),
     )

@@ -100,6 +100,10 @@ def test_a_table_without_room_stands_below_each_other() -> None:
         ("tf2npz a b.npz --allow-overflow", "--allow-overflow has no effect without --dtype"),
         ("convert a b --allow-overflow", "--allow-overflow has no effect without --dtype"),
         ("verify a b --allow-overflow", "--allow-overflow has no effect without --dtype"),
+        (
+            "tf2npz a b.npz --dtype float64 --allow-overflow",
+            "--allow-overflow has no effect with --dtype float64",
+        ),
         ("tf2npz a b.npz --digest -q", "--digest has no effect with --quiet"),
         ("convert a b --as-is --weights-only", "--weights-only has no effect with --as-is"),
         ("verify a b --as-is --weights-only", "--weights-only has no effect with --as-is"),

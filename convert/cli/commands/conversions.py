@@ -80,6 +80,8 @@ def build_command(name: str, conversion: Conversion) -> click.Command:
         with working(output) as progress:
             if conversion.to is not None:
                 _check_name(name, conversion, target)
+            elif options["weights_only"]:
+                _check_folder(target, to)
             started = time.monotonic()
             report = gpt2_convert.convert(
                 source,
@@ -155,6 +157,22 @@ def _check_name(command: str, conversion: Conversion, target: str) -> None:
         + "".join(f"'{name}' or " for name in others)
         + "'convert', which goes by the name"
     )
+
+
+def _check_folder(target: str, to: TargetFormat | None) -> None:
+    """Refuse to leave behind what stays behind anyway, because the target is one file.
+
+    Raises:
+        UsageError: it is.
+    """
+    from ...api.target import choose_format
+    from ...formats.writers import WRITERS
+
+    into = choose_format(target, to, None)
+    if not WRITERS[into].folder_of:
+        raise gpt2_convert.UsageError(
+            f"--weights-only has no effect: {target} is one file ({into}), with nothing beside it"
+        )
 
 
 class _Commands(dict[str, click.Command]):

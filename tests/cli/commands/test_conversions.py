@@ -146,6 +146,21 @@ def test_compression_is_offered_by_hdf5_alone(
         assert "compress" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("target", ["a.npz", "a --to hdf5"])
+def test_files_beside_the_weights_are_left_out_only_where_they_would_travel(
+    target: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["convert", "model", *target.split(), "--weights-only"]) == 2
+    error = capsys.readouterr().err
+    assert is_one_error_line(error)
+    assert "--weights-only has no effect: a" in error
+    (place / "model" / "README.md").write_text("# A model\n")
+    assert run(["convert", "model", "copy/", "--weights-only", "--quiet"]) == 0
+    assert not (place / "copy" / "README.md").exists()
+    assert run(["convert", "model", "whole/", "--quiet"]) == 0
+    assert (place / "whole" / "README.md").exists()
+
+
 def test_overflow_is_refused_unless_it_is_allowed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
