@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from support.web import Server
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Some services that run tests set one of them, and every pipe would get colours.
+for _name in ("FORCE_COLOR", "NO_COLOR"):
+    os.environ.pop(_name, None)
 
 # How long an example takes depends on what else the machine does.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

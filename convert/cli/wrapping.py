@@ -46,8 +46,8 @@ def measure(text: str) -> int:
 
 def _find_indent(text: str, width: int) -> int:
     """Return the columns before what follows the first line."""
-    label = _LABEL.match(text)
-    if label and label.end() <= min(_WIDEST_LABEL, width // 2):
+    label = _LABEL.match(text[: _WIDEST_LABEL + 1])  # a text may have megabytes
+    if label and label.end() <= width // 2:
         return label.end()
     spaces = len(text) - len(text.lstrip())
     return min(spaces if spaces > 2 else _INDENT, width // 2)
