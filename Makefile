@@ -40,6 +40,7 @@ FORMS   := .github/ISSUE_TEMPLATE
 workflows:
 	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
 	$(SCHEMA) custom.github-workflows-require-timeout .github/workflows/*.yml
+	$(SCHEMA) vendor.github-actions action.yml
 	$(SCHEMA) vendor.dependabot .github/dependabot.yml
 	$(SCHEMA) vendor.github-issue-forms $(FORMS)/bug.yml $(FORMS)/feature.yml
 	$(SCHEMA) vendor.github-issue-config $(FORMS)/config.yml

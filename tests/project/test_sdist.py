@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 NAMED = {
     "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "MANIFEST.in", "Makefile", "README.md",
-    "SECURITY.md", "pyproject.toml",
+    "SECURITY.md", "action.yml", "pyproject.toml",
 }  # fmt: skip
 FOLDERS = ("convert", "schemas", "tests")
 MADE = {"PKG-INFO", "setup.cfg"}
