@@ -18,6 +18,8 @@ from support import bundles, ci
 import gpt2_convert
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from support.ci import Ran
 
 WORKFLOWS = ci.ROOT / ".github" / "workflows"
@@ -135,8 +137,10 @@ def test_no_input_is_a_program(name: str, place: Path) -> None:
     "name", ["::error::x", "##[error]x", "a\n::error::x", "::stop-commands::x"]
 )
 def test_no_name_in_a_file_is_a_command_to_the_runner(name: str, place: Path) -> None:
-    np.savez(place / "source.npz", **{name: np.zeros(3, np.float32)})
-    np.savez(place / "target.npz", **{name: np.ones(3, np.float32)})
+    zeros: dict[str, Any] = {name: np.zeros(3, np.float32)}
+    ones: dict[str, Any] = {name: np.ones(3, np.float32)}
+    np.savez(place / "source.npz", **zeros)
+    np.savez(place / "target.npz", **ones)
     for command in ("verify", "inspect", "digest"):
         target = "target.npz" if command == "verify" else ""
         ran = act(place, command=command, source="source.npz", target=target, options="--as-is")
