@@ -100,7 +100,8 @@ class RawCheckpoint:
     ``no_model`` is why tensors that can be read are none of a whole model.
     ``configs`` are what is stated of the model, in the container or beside it. ``open_files`` are
     closed with the checkpoint. ``folder`` is where files beside the weights lie, a tokenizer for
-    example; None where the container is one file that holds all there is.
+    example; None where the container is one file that holds all there is. Where that folder itself
+    was named (``folder_named``), all of it is the model's; beside a file may lie what is anybody's.
     ``engine`` is what reads it: "native" or another program and its version; ``notes`` are what
     should be known of how it is read. ``skipped`` is what the container holds beside tensors; the
     notes say so.
@@ -114,6 +115,7 @@ class RawCheckpoint:
     configs: tuple[RawConfig, ...] = ()
     faults: tuple[Gpt2ConvertError, ...] = ()
     folder: Path | None = None
+    folder_named: bool = False
     engine: str = "native"
     notes: tuple[str, ...] = ()
     skipped: tuple[Skipped, ...] = ()

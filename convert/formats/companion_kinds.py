@@ -50,9 +50,10 @@ _MODEL_FOLDER: Final = (
     "tokenizer.model", "bpe.model", "sentencepiece.bpe.model", "*.tiktoken",
     "chat_template.jinja", "chat_template.json",
     "generation_config.json", "preprocessor_config.json", "modelcard.json", "readme.md", "license",
-    "license.txt", "license.md", "configuration_*.py", "modeling_*.py", "tokenization_*.py",
+    "license.txt", "license.md",
 )  # fmt: skip
-"""What a model folder has as a rule."""
+"""What a model folder has as a rule, beside its code."""
+_CODE: Final = ("configuration_*.py", "modeling_*.py", "tokenization_*.py")
 _CONFIGS: Final = ("config.json", "hparams.json")
 _VOCABULARIES: Final = ("vocab.json", "encoder.json")
 _MERGES: Final = ("merges.txt", "vocab.bpe")
@@ -109,6 +110,14 @@ def _compile_left() -> list[tuple[str, re.Pattern[str]]]:
 
 def is_replaceable(name: str) -> bool:
     """Whether a file of that name is one that model folders have as a rule."""
+    return _fits(name, (*_MODEL_FOLDER, *_CODE))
+
+
+def belongs_to_weights(name: str) -> bool:
+    """Whether a file of that name is a model's wherever it lies, in a folder of other things too.
+
+    Code is none of that: the program that trained a model may well lie beside it.
+    """
     return _fits(name, _MODEL_FOLDER)
 
 

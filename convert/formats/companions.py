@@ -1,17 +1,20 @@
 """Companions: the files beside the weights that travel with a model from folder to folder.
 
-Every visible regular file directly beside the weights does: the tokenizer's files of any kind,
-templates, the generation config, model card, licence, code, which is copied and never run. Left
-behind, and named, are folders, weights in other containers and what trainers keep for themselves.
+Where the folder was named, every visible regular file directly in it does: the tokenizer's files of
+any kind, templates, the generation config, model card, licence, code, which is copied and never
+run. Left behind, and named, are folders, weights in other containers and what trainers keep for
+themselves. A file that was named alone may lie anywhere, beside scripts and keys: with it travels
+what has one of the names that a model's files have, and nothing else is looked at or listed.
 The configuration is no companion, since it is read and written (:mod:`.statements`).
 
 OpenAI's names of the tokenizer's files become Hugging Face's: ``encoder.json`` is ``vocab.json``
 and ``vocab.bpe`` is ``merges.txt``, byte for byte. In a target of OpenAI's layout they have
 OpenAI's.
 
-A link must lead to a file of the same folder, or to the blobs of the Hugging Face Hub's cache
-(``snapshots/<commit>/…`` links to ``blobs/<hash>`` in the folder of the model). What a companion
-is looked at for: :mod:`.companion_kinds`.
+A link leads to a file of the same folder, or to the blobs of the Hugging Face Hub's cache
+(``snapshots/<commit>/…`` links to ``blobs/<hash>`` in the folder of the model). Any other is
+refused where a tokenizer would be missing without it, and else left behind. What a companion is
+looked at for: :mod:`.companion_kinds`.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from ..errors import Advice, SourceNotFoundError, UnreadableError, UnsupportedEr
 from ..io.os_errors import os_errors_as
 from ..io.source import SourceFile
 from ..reports.conversion import CopiedFile, LeftFile
-from .companion_kinds import check_contents, find_reason_to_leave
+from .companion_kinds import belongs_to_weights, check_contents, find_reason_to_leave
 from .folders import list_names
 from .limits import MAX_LOOKUPS
 from .statements import CONFIG, HPARAMS
@@ -45,6 +48,8 @@ _TRANSLATED: Final = {"encoder.json": "vocab.json", "vocab.bpe": "merges.txt"}
 OPENAI_NAMES: Final = {theirs: openai for openai, theirs in _TRANSLATED.items()}
 MAX_NAMES_A_FILE: Final = 16
 """Names of a file in a folder, by links: of some in the Hub's cache, whose contents are equal."""
+_NOWHERE: Final = "a link that leads nowhere"
+_OUTSIDE: Final = "a link that leads out of its folder"
 _LEAVE: Final = Advice("or leave them behind with {}", "weights_only", True)
 
 
@@ -79,6 +84,8 @@ def list_beside(raw: RawCheckpoint, *, travel: bool = True) -> Beside:
     with os_errors_as(UnreadableError, raw.folder):
         names = [name for name in list_names(raw.folder) if not name.startswith(".")]
     names = [name for name in names if name not in own]
+    if not raw.folder_named:
+        names = [name for name in names if belongs_to_weights(name)]
     reasons = {name: find_reason_to_leave(raw.folder / name, look=False) for name in names}
     unknown = [name for name, reason in reasons.items() if reason is None]
     if travel:
@@ -90,6 +97,8 @@ def list_beside(raw: RawCheckpoint, *, travel: bool = True) -> Beside:
         twin = _TRANSLATED.get(name, name)
         if reason is None and twin != name and reasons.get(twin, "absent") is None:
             reason = f"{twin} goes in its place"
+        if reason is None and not belongs_to_weights(name):
+            reason = _find_fault_of_link(raw.folder / name)
         if reason is None:
             companions.append(Companion(raw.folder / name, twin))
         else:
@@ -206,23 +215,25 @@ def _chunks(file: SourceFile) -> Iterator[bytes]:
 def _open(companion: Companion) -> SourceFile:
     path = companion.path
     if path.is_symlink() and not os.path.exists(path):
-        raise SourceNotFoundError(f"{path}: a link that leads nowhere")
+        raise SourceNotFoundError(f"{path}: {_NOWHERE}", _LEAVE)
     file = SourceFile(path)
-    try:
-        if path.is_symlink():
-            _check_link(path)
-    except BaseException:
+    if fault := _find_fault_of_link(path):
         file.close()
-        raise
+        raise UnsupportedError(
+            f"{path}: {fault}, which is not followed; put the file itself there", _LEAVE
+        )
     return file
 
 
-def _check_link(path: Path) -> None:
+def _find_fault_of_link(path: Path) -> str | None:
+    """Return what is wrong with a link; None if nothing is, or it is none."""
+    if not path.is_symlink():
+        return None
+    if not os.path.exists(path):
+        return _NOWHERE
     folder, final = Path(os.path.realpath(path.parent)), Path(os.path.realpath(path))
     # Of a model in a folder of the repository, the snapshot is further up.
     caches = [each.parent for each in folder.parents if each.name == "snapshots"]
     if final.parent != folder and final.parent not in [cache / "blobs" for cache in caches]:
-        raise UnsupportedError(
-            f"{path}: a link that leads out of its folder, which is not followed; put the file "
-            "itself there"
-        )
+        return _OUTSIDE
+    return None

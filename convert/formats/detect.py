@@ -9,10 +9,8 @@ from ..io.source import SourceFile
 from ..quoting import quote_some
 from .folders import list_names
 from .foreign import explain_candidate, explain_file, explain_folder
-from .hdf5 import signature as hdf5
-from .huggingface.folder import KERAS_MODEL, PYTORCH
+from .huggingface.folder import find_other_container
 from .limits import MAX_LOOKUPS
-from .pytorch import signature as pytorch
 from .readers import READERS
 from .safetensors import reader as safetensors
 
@@ -36,10 +34,8 @@ def detect(path: Path, format: str | None = None) -> str:
     found = [name for name, reader in READERS.items() if reader.recognises(path)]
     if not found:
         raise _explain(path)
-    if format == safetensors.NAME and found == [pytorch.NAME] and path.name in PYTORCH:
-        found = [format]  # a file of a Hugging Face model as much as its folder
-    if format == safetensors.NAME and found == [hdf5.NAME] and _is_keras_model(path):
-        return hdf5.NAME  # a Hugging Face model, too, in the one container that it has
+    if format == safetensors.NAME and found == [find_other_container(path)]:
+        return found[0]  # a Hugging Face model as much as one in safetensors
     if format in found:
         found = [format]
     titles = " and ".join(_name(READERS[name].title) for name in found)
@@ -49,11 +45,6 @@ def detect(path: Path, format: str | None = None) -> str:
     if len(found) > 1:
         raise UsageError(f"{path}: holds {titles}; name the file that is meant")
     return found[0]
-
-
-def _is_keras_model(path: Path) -> bool:
-    """Whether it is what transformers' TensorFlow models wrote, or the folder of it."""
-    return path.name == KERAS_MODEL or path.is_dir()
 
 
 def _name(title: str) -> str:

@@ -53,7 +53,8 @@ def open_raw(
             raw = _open_or_hand_over(reader, path, step, hand_over=engine is None)
         else:
             raw = find_engine(name, engine, str(path)).open(path, step)
-        return read_beside(raw, folder_named=path.is_dir()) if beside else raw
+        raw = replace(raw, folder_named=path.is_dir())
+        return read_beside(raw) if beside else raw
 
 
 def open_written(path: Path, format: str) -> RawCheckpoint:
@@ -64,7 +65,7 @@ def open_written(path: Path, format: str) -> RawCheckpoint:
     """
     reader = READERS[format]
     raw = (reader.reopen or reader.open)(path, None)
-    return read_beside(raw, folder_named=path.is_dir())
+    return read_beside(replace(raw, folder_named=path.is_dir()))
 
 
 def find_engine(format: str, engine: str, where: str) -> Engine:

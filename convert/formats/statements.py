@@ -43,12 +43,12 @@ def spell_config(fields: Mapping[str, object], where: str, *, sort_keys: bool = 
     return text.encode()
 
 
-def read_beside(raw: RawCheckpoint, *, folder_named: bool) -> RawCheckpoint:
+def read_beside(raw: RawCheckpoint) -> RawCheckpoint:
     """Return the checkpoint with what is stated beside it.
 
     A file that is there and cannot be read, such as a link that leads nowhere, is a fault.
     """
-    if not folder_named and any(not config.as_is for config in raw.configs):
+    if not raw.folder_named and any(not config.as_is for config in raw.configs):
         return raw
     configs, files, faults = list(raw.configs), list(raw.files), list(raw.faults)
     for name in (HPARAMS, CONFIG):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def checkpoint_in(folder: Path) -> Checkpoint:
-    return adopt(replace(raws.raw(raws.huggingface()), folder=folder))
+    return adopt(replace(raws.raw(raws.huggingface()), folder=folder, folder_named=True))
 
 
 @pytest.mark.parametrize(

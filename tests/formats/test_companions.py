@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def beside(folder: Path, *own: str) -> Beside:
     files = tuple(FileInfo(str(folder / name), 0) for name in own)
-    return list_beside(replace(raws.raw({}), folder=folder, files=files))
+    return list_beside(replace(raws.raw({}), folder=folder, folder_named=True, files=files))
 
 
 def names(found: Beside) -> dict[str, str]:
@@ -85,6 +85,39 @@ def test_what_stays_behind_says_why(name: str, reason: str, tmp_path: Path) -> N
     (tmp_path / name).touch()
     (left,) = beside(tmp_path).left
     assert (left.name, left.reason) == (name, reason)
+
+
+def test_beside_a_file_that_was_named_only_the_model_s_own_names_count(tmp_path: Path) -> None:
+    theirs = ("id_rsa", "secrets.txt", "train.py", "modeling_x.py", "optimizer.pt", "data.json")
+    for name in ("vocab.json", "merges.txt", "README.md", "tokenizer.json", *theirs):
+        (tmp_path / name).touch()
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("/etc/hostname")
+    found = list_beside(replace(raws.raw({}), folder=tmp_path))
+    assert set(names(found)) == {"vocab.json", "merges.txt", "README.md", "tokenizer.json"}
+    assert found.left == ()
+
+
+def test_a_link_out_of_the_folder_is_left_unless_a_tokenizer_would_be_missing(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "elsewhere").touch()
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name in ("data", "gone", "vocab.json"):
+        (folder / name).symlink_to("../elsewhere" if name != "gone" else "nowhere")
+    found = beside(folder)
+    assert set(names(found)) == {"vocab.json"}
+    assert {each.name: each.reason for each in found.left} == {
+        "data": "a link that leads out of its folder",
+        "gone": "a link that leads nowhere",
+    }
+    with pytest.raises(UnsupportedError) as caught:
+        check_companion(found.companions[0], 9)
+    assert str(caught.value) == (
+        f"{folder / 'vocab.json'}: a link that leads out of its folder, which is not followed; put "
+        "the file itself there; or leave them behind with weights_only=True"
+    )
 
 
 def test_a_single_file_has_nothing_beside_it() -> None:
@@ -184,7 +217,7 @@ def test_more_files_than_a_model_has_are_refused_where_they_would_travel(tmp_pat
         f"{tmp_path}: more than 1,000 files beside the weights; put the model into a folder of its "
         "own; or leave them behind with weights_only=True"
     )
-    raw = replace(raws.raw({}), folder=tmp_path)
+    raw = replace(raws.raw({}), folder=tmp_path, folder_named=True)
     assert len(list_beside(raw, travel=False).companions) == 1_001
 
 
@@ -194,7 +227,7 @@ def test_a_file_under_many_names_is_not_copied_as_often(tmp_path: Path) -> None:
         (tmp_path / f"{number:02d}.md").hardlink_to(tmp_path / "00.md")
     (tmp_path / "other.md").write_text("text")
     (tmp_path / "nowhere.md").symlink_to("nothing")
-    assert len(beside(tmp_path).companions) == 18
+    assert len(beside(tmp_path).companions) == 17
     (tmp_path / "16.md").symlink_to("00.md")
     with pytest.raises(UnsupportedError, match=r"/16\.md: a file that has more than 16 names"):
         beside(tmp_path)

@@ -24,7 +24,7 @@ def raw(folder: Path, *configs: RawConfig) -> RawCheckpoint:
 def test_both_files_count_and_are_listed(tmp_path: Path) -> None:
     (tmp_path / "hparams.json").write_bytes(b"{}")
     (tmp_path / "config.json").write_bytes(b'{"a": 1}')
-    found = read_beside(raw(tmp_path), folder_named=False)
+    found = read_beside(raw(tmp_path))
     assert [(config.where, config.text) for config in found.configs] == [
         (str(tmp_path / "hparams.json"), b"{}"),
         (str(tmp_path / "config.json"), b'{"a": 1}'),
@@ -41,11 +41,11 @@ def test_beside_a_file_that_states_its_own_they_count_only_where_the_folder_was_
 ) -> None:
     (tmp_path / "config.json").write_bytes(b"{}")
     own = RawConfig("own", b"{}", complete=True)
-    assert read_beside(raw(tmp_path, own), folder_named=False).configs == (own,)
+    assert read_beside(raw(tmp_path, own)).configs == (own,)
     # One that was converted as it is says nothing of the model.
     as_is = RawConfig("own", b"{}", complete=True, as_is=True)
-    assert len(read_beside(raw(tmp_path, as_is), folder_named=False).configs) == 2
-    first, second = read_beside(raw(tmp_path, own), folder_named=True).configs
+    assert len(read_beside(raw(tmp_path, as_is)).configs) == 2
+    first, second = read_beside(replace(raw(tmp_path, own), folder_named=True)).configs
     assert first == own
     assert second.where == str(tmp_path / "config.json")
 
@@ -53,14 +53,14 @@ def test_beside_a_file_that_states_its_own_they_count_only_where_the_folder_was_
 def test_what_is_there_and_cannot_be_read_is_a_fault_and_a_missing_file(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.symlink_to("nowhere")
-    found = read_beside(raw(tmp_path), folder_named=False)
+    found = read_beside(raw(tmp_path))
     (fault,) = found.faults
     assert isinstance(fault, SourceNotFoundError)
     assert str(fault) == f"{path}: a link that leads nowhere"
     assert [(file.path, file.nbytes) for file in found.files] == [(str(path), None)]
     path.unlink()
     path.write_bytes(b" " * (MAX_CONFIG_BYTES + 1))
-    (fault,) = read_beside(raw(tmp_path), folder_named=False).faults
+    (fault,) = read_beside(raw(tmp_path)).faults
     assert isinstance(fault, FormatError)
     assert str(fault) == f"{path}: 1,048,577 bytes, where at most 1,048,576 make sense"
 

@@ -28,6 +28,21 @@ PYTORCH_INDEX: Final = f"{PYTORCH_MODEL}.index.json"
 PYTORCH: Final = (PYTORCH_MODEL, PYTORCH_INDEX, ADAPTERS[1])
 """The weights in PyTorch files. Those of any other name may be a trainer's."""
 KERAS_MODEL: Final = "tf_model.h5"
+_OTHER_CONTAINERS: Final = {**dict.fromkeys(PYTORCH, "pytorch"), KERAS_MODEL: "hdf5"}
+"""The containers other than safetensors that a model's weights may be in, by the file's name."""
+
+
+def find_other_container(path: Path) -> str | None:
+    """Return the key in READERS of what the weights of a Hugging Face model are in at ``path``.
+
+    It is a file by whose name that is told, or a folder of nothing else. None for safetensors.
+    """
+    if not path.is_dir():
+        return _OTHER_CONTAINERS.get(path.name)
+    names = list_names(path)
+    if any(name.endswith((SUFFIX, INDEX)) for name in names):
+        return None
+    return next((_OTHER_CONTAINERS[name] for name in _OTHER_CONTAINERS if name in names), None)
 
 
 def holds_weights(folder: Path) -> bool:
