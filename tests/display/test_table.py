@@ -33,6 +33,11 @@ def test_what_is_not_printable_is_escaped(text: str) -> None:
     assert table.rows == [[table.caption, table.caption]]
 
 
+def test_names_stand_on_the_left_and_numbers_where_a_notebook_puts_them() -> None:
+    html = draw_rows("x", ["name", "bytes"], [["wte", "7,808"]])
+    assert '<td style="text-align: left">wte</td><td>7,808</td>' in html
+
+
 def test_a_table_of_nothing_is_none() -> None:
     assert draw_rows("findings", ["kind"], []) == ""
 

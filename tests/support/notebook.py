@@ -28,7 +28,8 @@ class _Parser(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         assert tag in TAGS
-        assert {name for name, _ in attrs} <= {"class", "scope", "colspan"}
+        assert {name for name, _ in attrs} <= {"class", "scope", "colspan", "style"}
+        assert dict(attrs).get("style") in (None, "text-align: left")
         self.open.append(tag)
         if tag == "table":
             assert dict(attrs)["class"] == "tex2jax_ignore mathjax_ignore"
