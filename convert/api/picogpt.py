@@ -61,9 +61,9 @@ def load_gpt2_params_from_tf_ckpt(
 
     ``tf_ckpt_path`` is what tf.train.latest_checkpoint returns, or the model's folder. The keys of
     the result are wte, wpe, blocks and ln_f; at 124M ``blocks[0]["attn"]["c_attn"]["w"]`` is
-    (768, 2304). They are the dicts and lists of :meth:`.Checkpoint.tree`, which print in a line;
-    its ``to_dict()`` gives plain ones. ``scope`` is as in open(). Source of the signature:
-    jaymody/picoGPT, utils.py.
+    (768, 2304). They are plain dicts and lists, as the original's are, since jax.tree.map takes no
+    others; :meth:`.Checkpoint.tree` has some that print in a line. ``scope`` is as in open(). Source
+    of the signature: jaymody/picoGPT, utils.py.
 
     Raises:
         SchemaError: ``hparams`` states another size than the checkpoint has. (The original fills
@@ -77,7 +77,7 @@ def load_gpt2_params_from_tf_ckpt(
                     f"hparams say {key} {hparams[key]!r}, but the checkpoint has {value}"
                 )
                 raise SchemaError(checkpoint.raw.where, (problem,))
-        return checkpoint.tree()
+        return checkpoint.tree().to_dict()
 
 
 def shape_tree(params: object) -> Any:  # noqa: ANN401 - as nested as what it is given

@@ -117,9 +117,8 @@ def test_all_of_a_model_comes_as_picogpt_returns_it(models: Path, fetching: Fetc
     assert encoder.decode(encoder.encode("Not all heroes")) == "Not all heroes"
     assert hparams == json.loads((models / "124M" / "hparams.json").read_text()) == bundles.TINY
     assert type(hparams) is dict
-    assert isinstance(params, dict)
-    assert isinstance(params["blocks"], list)
-    assert len(repr(params)) < 300
+    assert type(params) is type(params["blocks"][1]) is type(params["blocks"][1]["attn"]) is dict
+    assert type(params["blocks"]) is list
     expected = raws.canonical()
     np.testing.assert_array_equal(params["wte"], expected["wte"], strict=True)
     np.testing.assert_array_equal(
