@@ -62,8 +62,8 @@ def load_gpt2_params_from_tf_ckpt(
     ``tf_ckpt_path`` is what tf.train.latest_checkpoint returns, or the model's folder. The keys of
     the result are wte, wpe, blocks and ln_f; at 124M ``blocks[0]["attn"]["c_attn"]["w"]`` is
     (768, 2304). They are plain dicts and lists, as the original's are, since jax.tree.map takes no
-    others; :meth:`.Checkpoint.tree` has some that print in a line. ``scope`` is as in open(). Source
-    of the signature: jaymody/picoGPT, utils.py.
+    others; :meth:`.Checkpoint.tree` has some that print in a line. ``scope`` is as in open().
+    Source of the signature: jaymody/picoGPT, utils.py.
 
     Raises:
         SchemaError: ``hparams`` states another size than the checkpoint has. (The original fills
