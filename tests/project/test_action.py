@@ -203,7 +203,8 @@ def test_the_package_is_installed_from_the_action_s_own_folder(
     assert ran.code == 0, ran.log
     made, installed = map(json.loads, log.read_text().splitlines())
     assert made[:2] == ["-m", "venv"]
-    assert ran.outputs == {"programs": f"{made[2]}/bin"}
+    program = f"{made[2]}/bin/gpt2-convert"
+    assert ran.outputs == {"programs": f"{made[2]}/bin", "program": program}
     assert Path(made[2]).parent == place / "temporary"
     assert installed[-1] == f"{ci.ROOT}{expected}"
     assert installed[:2] == ["-m", "pip"]

@@ -82,13 +82,19 @@ def run_action(inputs: Mapping[str, str], place: Path, temporary: Path) -> Ran:
     given = {name: each.get("default") for name, each in action["inputs"].items()} | dict(inputs)
     assert None not in given.values(), "a required input is missing"
     known = {f"inputs.{name}": str(value) for name, value in given.items()}
-    known["steps.install.outputs.programs"] = str(Path(sys.executable).parent)
+    programs = Path(sys.executable).parent
+    installed = {
+        "steps.install.outputs.programs": str(programs),
+        "steps.install.outputs.program": str(programs / "gpt2-convert"),
+    }
     (step,) = (each for each in action["runs"]["steps"] if each.get("id") == "run")
-    ran = run_step(step, known, place, temporary)
+    ran = run_step(step, known | installed, place, temporary)
     values = {name: each["value"] for name, each in action["outputs"].items()}
-    set_ = {f"steps.run.outputs.{name}": value for name, value in ran.outputs.items()}
-    outputs = {name: _EXPRESSION.sub(lambda found: set_.get(found[1], ""), value)
-               for name, value in values.items()}  # fmt: skip
+    told = installed | {f"steps.run.outputs.{name}": text for name, text in ran.outputs.items()}
+    outputs = {
+        name: _EXPRESSION.sub(lambda found: told.get(found[1], ""), value)
+        for name, value in values.items()
+    }
     return Ran(ran.code, ran.log, outputs, ran.summary)
 
 
