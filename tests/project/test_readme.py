@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from support import bundles, mirrors
+import yaml
+from support import bundles, ci, mirrors
 
 import gpt2_convert
 
@@ -105,6 +106,36 @@ def run(script: str, place: Path, programs: str = "") -> str:
     return done.stdout
 
 
+OURS = "OWNER/gpt2-convert@"
+INSTALLS = "pip install"
+
+
+def run_pipeline(text: str, place: Path, temporary: Path) -> None:
+    """Run what a pipeline runs of ours and of the shell's, in one folder; others move files."""
+    pipeline = yaml.safe_load(text)
+    if "jobs" not in pipeline:
+        assert ci.find_fault(text, "gitlab-ci") == ""
+        for job in pipeline.values():
+            commands = [line for line in job["script"] if not line.startswith(INSTALLS)]
+            run("\n".join(commands), place)
+            kept = [*job["artifacts"]["paths"], job["artifacts"]["reports"]["junit"]]
+            assert all((place / path).is_file() for path in kept)
+        return
+    assert ci.find_fault(text, "github-workflows") == ""
+    known: dict[str, str] = {}
+    for job in pipeline["jobs"].values():
+        for step in job["steps"]:
+            if step.get("uses", "").startswith(OURS):
+                ran = ci.run_action(step["with"], place, temporary / "runner")
+                prefix = f"steps.{step['id']}.outputs"
+                known |= {f"{prefix}.{name}": value for name, value in ran.outputs.items()}
+            elif "run" in step:
+                ran = ci.run_step(step, known, place, temporary / "runner")
+            else:
+                continue
+            assert ran.code == 0, ran.log
+
+
 @pytest.mark.slow
 def test_commands_and_programs_do_what_is_shown(place: Path, elsewhere: Path) -> None:
     shown = 0
@@ -123,6 +154,8 @@ def test_commands_and_programs_do_what_is_shown(place: Path, elsewhere: Path) ->
             assert MEASURED.sub("", found) == MEASURED.sub("", expected), first
         elif language == "sh" and "gpt2-convert" in text:
             run(text, place)
+        elif language == "yaml":
+            run_pipeline(text, place, elsewhere)
         elif language == "python":
             (place / "program.py").write_text(text)
             found = run(f"{sys.executable} program.py", place)
