@@ -25,6 +25,8 @@ _NARROW: Final = 60
 """Columns below which the text of an option stands under its name, and no longer beside it."""
 _NAMES: Final = 22
 """Columns of the names of options; what is longer has a line of its own."""
+_WHOLE: Final = 1000
+"""Characters of a summary: more than any has, so that none is cut off."""
 _STACKED: Final = 2
 """Columns of names that puts all texts under their names, six columns in."""
 
@@ -121,6 +123,10 @@ class Command(click.Command):
     def __init__(self, *args: Any, tables: Sequence[Table] = (), **attributes: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **attributes)
         self.tables = tables
+
+    def get_short_help_str(self, limit: int = 0) -> str:
+        """Return the summary, whole, for lists of commands and for shells."""
+        return super().get_short_help_str(_WHOLE)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse what follows the command, and refuse options that would have no effect."""

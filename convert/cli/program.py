@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 import click
 
@@ -14,13 +13,6 @@ from .commands import MODULES, find_command
 from .exit_codes import COULD_NOT
 from .help import Command, Context, Table, write_table
 from .streams import COMPLETE, PROGRAM, ask_for_json
-
-if TYPE_CHECKING:
-    from typing import Final
-
-
-_WHOLE: Final = 1000
-"""Characters of a summary: more than any has, so that none is cut off."""
 
 
 def run(arguments: list[str]) -> int:
@@ -73,7 +65,7 @@ class Program(Command, click.Group):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands, each with its whole summary, and the options."""
         found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
-        summaries = [(name, each.get_short_help_str(_WHOLE)) for name, each in found if each]
+        summaries = [(name, each.get_short_help_str()) for name, each in found if each]
         write_table(formatter, Table("Commands", summaries))
         click.Command.format_options(self, ctx, formatter)
 

@@ -80,3 +80,13 @@ def test_shells_are_told_how_a_command_line_goes_on() -> None:
     assert (done.code, done.out) == (0, "plain,verify\n")
     done = run(env={**asked, "COMP_WORDS": "gpt2-convert verify a", "COMP_CWORD": "2"})
     assert (done.code, done.out) == (0, "file,a\n")
+
+
+def test_shells_that_show_summaries_get_them_whole() -> None:
+    asked = {"_GPT2_CONVERT_COMPLETE": "zsh_complete", "COMP_CWORD": "1"}
+    done = run(env={**os.environ, **asked, "COMP_WORDS": "gpt2-convert ver"})
+    assert done.out.splitlines() == [
+        "plain",
+        "verify",
+        "Compare any two checkpoints: names, shapes, dtypes and every bit.",
+    ]
