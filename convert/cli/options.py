@@ -201,7 +201,7 @@ def conversion_options(
             is_flag=True,
             group=Group.REPORTS,
             idle_with=("quiet",),
-            unless=("as_json", "report", "sums"),
+            unless=("as_json", "report"),
             help="Report the SHA-256 of the contents too.",
         ),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import TargetError, UsageError
+from ..io.source import check_path
 from ..reports.renderers import RENDERERS, starts_as_report
 from .side_files import STDOUT, SideFile, name_place
 
@@ -41,9 +42,12 @@ def parse_report(text: str) -> ReportFile:
     """Take apart ``[FORMAT:]FILE``.
 
     Raises:
-        UsageError: there is no such format, or none was named and the suffix tells none.
+        UsageError: there is no such format, or none was named and the suffix tells none; or it is
+            an address of the network.
     """
     word, colon, path = text.partition(":")
+    if path.startswith("//") and word not in RENDERERS:
+        check_path(text, "report")
     if colon and word.isalnum():
         if word not in RENDERERS:
             raise UsageError(

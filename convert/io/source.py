@@ -32,6 +32,9 @@ _MANY: Final = 1 << 16
 _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 """The scheme of a URL, of the web, a cloud's storage (gs, s3, hdfs) or a hub (hf)."""
 
+_WRITTEN: Final = ("target", "folder", "report")
+"""What names a path at which something is made."""
+
 
 class SourceFile:
     """A regular file, open for reading until :meth:`close` or until nobody refers to it."""
@@ -161,7 +164,7 @@ def check_path(given: str | os.PathLike[str], what: str = "source") -> Path:
     if _ADDRESS.match(text) and not os.path.lexists(text):
         if text.lower().startswith("file:"):
             raise UsageError(f"{text}: an address; name the path of the file without 'file://'")
-        if what == "target":
+        if what in _WRITTEN:
             raise UsageError(f"{text}: an address; name a path here, and upload what was written")
         gets = "'fetch' gets models of OpenAI's (124M) and of the Hugging Face Hub (OWNER/MODEL)"
         raise UsageError(

@@ -105,6 +105,7 @@ def test_a_table_without_room_stands_below_each_other() -> None:
             "--allow-overflow has no effect with --dtype float64",
         ),
         ("tf2npz a b.npz --digest -q", "--digest has no effect with --quiet"),
+        ("tf2npz a b.npz --digest -q --sums c", "--digest has no effect with --quiet"),
         ("convert a b --as-is --weights-only", "--weights-only has no effect with --as-is"),
         ("verify a b --as-is --weights-only", "--weights-only has no effect with --as-is"),
         ("verify a b --logits --weights-only", "--weights-only has no effect with --logits"),

@@ -76,6 +76,20 @@ def test_an_address_is_no_path(path: str, address: str, capsys: pytest.CaptureFi
     assert ("'fetch' gets models" in printed.err) == (what == "source")
 
 
+@pytest.mark.parametrize(
+    "given", ["https://example.org/a.md", "markdown:s3://bucket/a", "S3://b/a.xml"]
+)
+def test_an_address_is_no_place_for_a_report(
+    given: str, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["inspect", str(tiny), "--report", given]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert is_one_error_line(printed.err)
+    address = given.removeprefix("markdown:")
+    assert f"{address}: an address; name a path here, and upload what was written" in printed.err
+
+
 def test_a_file_may_have_such_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("./-", "-x", "a:b", "http:"):
