@@ -10,8 +10,8 @@ import click
 from .color import CHOICES, choose_color
 from .help import Group, add_options, list_values, option
 from .paths import PathType
+from .places import Places
 from .results import Output
-from .side_files import Places
 from .streams import JSON_OPTION
 
 if TYPE_CHECKING:

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from ..errors import TargetError, UsageError
 from ..io.source import check_path
 from ..reports.renderers import RENDERERS, starts_as_report
-from .side_files import STDOUT, SideFile, name_place
+from .places import STDOUT, name_place
+from .side_files import SideFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ..errors import Gpt2ConvertError, Spell
     from ..reports.outcome import Outcome
-    from .side_files import Places
+    from .places import Places
 
 
 @dataclass(frozen=True, slots=True)

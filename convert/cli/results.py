@@ -16,8 +16,8 @@ import gpt2_convert
 from .exit_codes import COULD_NOT, DIFFERENT, EQUAL
 from .interruption import received, stop_if_interrupted
 from .last_words import outlive_exits, release_memory
+from .places import STDOUT, Places, name_place
 from .printer import Printer, spell_flag
-from .side_files import STDOUT, Places, name_place
 from .streams import in_foreground, print_error, print_result
 
 if TYPE_CHECKING:

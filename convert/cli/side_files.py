@@ -24,23 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import Final
 
-STDOUT: Final = "-"
-_STDOUT_NAMES: Final = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+    from .places import Places
+
 _BEGINNING: Final = 1000
 """Bytes of a file that are looked at."""
 _MOST_NAMES: Final = 10_000
 """Names of a folder that are compared: more than a model's folder has."""
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """What a job works on: ``paths`` are all that it was given, ``target`` the one that it makes.
-
-    A path may be the prefix of several files, or of none yet.
-    """
-
-    paths: tuple[str, ...] = ()
-    target: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +100,6 @@ class SideFile:
                 open(partial.path, "wb") as file,
             ):
                 file.writelines(pieces)
-
-
-def name_place(path: str) -> str:
-    """Return what is the same for all names of one place: STDOUT, or the file's own path."""
-    return STDOUT if path == STDOUT or path in _STDOUT_NAMES else os.path.realpath(path)
 
 
 def _check_target(file: SideFile, places: Places) -> None:

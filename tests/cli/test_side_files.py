@@ -14,8 +14,9 @@ from support.console import SCRIPT, is_one_error_line
 from support.console import run as run_program
 from support.mishaps import keep_permissions
 
+from gpt2_convert.cli.places import Places
 from gpt2_convert.cli.program import run
-from gpt2_convert.cli.side_files import Places, SideFile, name_place
+from gpt2_convert.cli.side_files import SideFile
 from gpt2_convert.errors import Gpt2ConvertError, TargetError
 
 if TYPE_CHECKING:
@@ -228,8 +229,3 @@ def test_what_has_taken_its_place_meanwhile_is_not_replaced(place: Path) -> None
     with pytest.raises(Gpt2ConvertError, match="no report of this tool"):
         file.write([b"x"], Places())
     assert (place / "r").read_text() == "another program's\n"
-
-
-def test_all_names_of_stdout_are_one_place(place: Path) -> None:
-    assert {name_place(each) for each in ("-", "/dev/stdout", "/dev/fd/1")} == {"-"}
-    assert name_place("models/../r") == name_place("r")
