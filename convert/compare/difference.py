@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import FormatError
 from ..quoting import quote
+from ..reports.difference_map import DifferenceMap, measure_grid
 from ..tensors.dtype import DType
 from ..tensors.floats import bits, decode, differ
 from ..tensors.tolerance import EXACT
@@ -30,19 +31,26 @@ class Difference:
 
     ``overall`` is the largest difference of all values, within the tolerance or not; None where one
     is no finite number. ``sha256`` is the digest of the target's bytes, where one was asked for.
+    ``mapped`` says that it is to be known where in the tensor the differences lie.
     """
 
     __slots__ = (
-        "_position", "damage", "differing", "finite", "first", "first_values", "max_abs_diff",
-        "overall", "sha256", "source", "target", "tolerance",
+        "_counts", "_position", "damage", "differing", "finite", "first", "first_values", "mapped",
+        "max_abs_diff", "overall", "sha256", "source", "target", "tolerance",
     )  # fmt: skip
 
     def __init__(
-        self, source: LazyTensor, target: LazyTensor, tolerance: Tolerance = EXACT
+        self,
+        source: LazyTensor,
+        target: LazyTensor,
+        tolerance: Tolerance = EXACT,
+        *,
+        mapped: bool = True,
     ) -> None:
         self.source = source
         self.target = target
         self.tolerance = tolerance
+        self.mapped = mapped
         self.differing = 0
         self.first: int | None = None
         self.first_values: tuple[Number, Number] | None = None
@@ -51,6 +59,7 @@ class Difference:
         self.sha256: str | None = None
         self.finite = True
         self.damage: str | None = None
+        self._counts: Array | None = None
         self._position = 0
 
     def __bool__(self) -> bool:
@@ -81,6 +90,16 @@ class Difference:
                 f"found {self._position:,}"
             )
 
+    def take_map(self) -> DifferenceMap | None:
+        """Return where the differences are, and forget it; None where none are, or unmapped."""
+        counts, self._counts = self._counts, None
+        if counts is None:
+            return None
+        # A tensor that differs everywhere has a few numbers a thousand times.
+        known: dict[int, int] = {}
+        numbers = tuple(known.setdefault(count, count) for count in counts.tolist())
+        return DifferenceMap(*measure_grid(self.source.shape), numbers)
+
     def _count(self, expected: bytes, found: bytes) -> None:
         import numpy as np
 
@@ -93,6 +112,7 @@ class Difference:
         if lacking:
             self.differing += lacking
             self.finite = False
+            self._locate(np.arange(size // itemsize, len(expected) // itemsize))
             if self.first is None and expected[:size] == found[:size]:
                 self.first = (self._position + size) // itemsize
         where = np.flatnonzero(differ(expected[:size], found[:size], dtype))
@@ -110,9 +130,22 @@ class Difference:
             self.first = self._position // itemsize + int(where[0])
             self.first_values = first[0].item(), second[0].item()
         self.differing += int(where.size)
+        self._locate(where)
         self.finite &= bool(np.isfinite(distance).all())
         if self.finite:
             self.max_abs_diff = max(self.max_abs_diff, float(distance.max()))
+
+    def _locate(self, where: Array) -> None:
+        """Count elements of the present chunk in the cells that they lie in."""
+        import numpy as np
+
+        if not self.mapped:
+            return
+        leading, last, rows, columns = measure_grid(self.source.shape)
+        outer, inner = np.divmod(where + self._position // (self.source.dtype.itemsize or 1), last)
+        cells = outer * rows // leading * columns + inner * columns // last
+        counts = np.bincount(cells, minlength=rows * columns)
+        self._counts = counts if self._counts is None else self._counts + counts
 
     def _measure(self, first: Array, second: Array) -> None:
         """Take in values that are not the same bits, for the largest difference of all."""

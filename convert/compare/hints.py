@@ -103,6 +103,7 @@ def describe(difference: Difference, twins: Twins, targets: Mapping[str, LazyTen
         max_abs_diff=difference.max_abs_diff if difference.finite else None,
         first_index=first_index,
         hint=hint,
+        map=difference.take_map(),
     )
 
 

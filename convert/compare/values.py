@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _EVENTS: Final = 64
 """Reports of progress that may wait."""
+_MAPPED: Final = 600
+"""Tensors of which it is told where they differ, the first ones: 1558M has 580. A map takes some
+20 kB, and of 16,000 there would be too much to hold."""
 
 
 def compare_values(
@@ -38,7 +41,10 @@ def compare_values(
         Gpt2ConvertError: a tensor cannot be read.
     """
     total, done = sum(tensor.nbytes for tensor, _ in pairs), 0
-    differences = [Difference(tensor, stored, tolerance) for tensor, stored in pairs]
+    differences = [
+        Difference(tensor, stored, tolerance, mapped=number < _MAPPED)
+        for number, (tensor, stored) in enumerate(pairs)
+    ]
     waiting: SimpleQueue[Difference] = SimpleQueue()
     for difference in differences:
         waiting.put(difference)

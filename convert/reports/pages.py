@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import spell_keyword
+from ..quoting import quote_some
 from .agreement import describe_agreement
 from .conversion import ConversionReport
 from .digest import DigestReport
@@ -132,7 +133,9 @@ def _lay_out_inspection(report: InspectionReport, spell: Spell) -> Page:
     known = report.checkpoint
     taken = known or report.collection
     kind = "GPT-2" if known else "as it is" if report.as_is else "no GPT-2"
-    facts = [Fact("format", report.format), Fact("weights", describe_totals(report.totals))]
+    strange = [*_find_strange(report)]
+    facts = [*strange, Fact("format", report.format)]
+    facts += [Fact("weights", describe_totals(report.totals))]
     facts += [Fact("engine", report.engine)] if report.engine != "native" else []
     faults = dict.fromkeys((*report.faults, *report.obstacles))
     facts += [Fact("fault", fault, Mood.BAD) for fault in faults if fault != report.not_gpt2]
@@ -152,9 +155,21 @@ def _lay_out_inspection(report: InspectionReport, spell: Spell) -> Page:
         list_dropped(taken.dropped if taken else ()),
         list_tensors(report.tensors, report.stats),
     ]
-    mood = Mood.BAD if not report.ok else Mood.GOOD if taken else Mood.WARNING
+    sound = taken and not strange
+    mood = Mood.BAD if not report.ok else Mood.GOOD if sound else Mood.WARNING
     verdict = kind if report.ok else "damaged"
     return Page(report.path, verdict, mood, tuple(facts), _present(tables))
+
+
+def _find_strange(report: InspectionReport) -> Iterator[Fact]:
+    """Yield where numbers are none, and where they are infinite."""
+    pairs = [*zip(report.tensors, report.stats or (), strict=False)]
+    for label, field in (("NaN", "nan"), ("infinite", "infinite")):
+        counts = {each.name: getattr(stats, field) for each, stats in pairs if stats is not None}
+        if names := [name for name, count in counts.items() if count]:
+            elements = sum(counts.values())
+            where = f"{len(names):,} tensor" + ("" if len(names) == 1 else "s")
+            yield Fact(label, f"{elements:,} elements in {where}: {quote_some(names)}", Mood.BAD)
 
 
 def _lay_out_digest(report: DigestReport, spell: Spell) -> Page:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..errors import Advice, Spell
     from ..inference.agreement import Agreement
     from ..tensors.loss import CastLoss
+    from .difference_map import DifferenceMap
     from .summary import Json, Side, Totals
 
 
@@ -42,7 +43,8 @@ class Finding:
     ``tensor`` is the canonical name, or the file's own for an extra one; where no tensor differs,
     it is the field of the configuration, the name of the companion or what of the logits is beyond
     its bound. The numbers are of values findings only: how many of ``elements`` differ, the largest
-    absolute difference (None if one of the two is no finite number there), and the first index.
+    absolute difference (None if one of the two is no finite number there), and the first index;
+    the ``map`` of where they are is None where no element differs or very many tensors do.
     ``hint`` is the mistake that would explain it; ``advice`` is the option that would help.
     """
 
@@ -55,6 +57,7 @@ class Finding:
     first_index: tuple[int, ...] | None = None
     hint: str | None = None
     advice: Advice | None = None
+    map: DifferenceMap | None = None
 
     def as_json(self, spell: Spell = spell_keyword) -> Json:
         """Return the finding as it stands in a report."""
@@ -64,6 +67,7 @@ class Finding:
             found["elements"] = self.elements
             found["max_abs_diff"] = self.max_abs_diff
             found["first_index"] = None if self.first_index is None else list(self.first_index)
+            found["map"] = self.map.as_json() if self.map else None
         if (hint := self.spell_hint(spell)) is not None:
             found["hint"] = hint
         return found
