@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING
 
-from ..quoting import quote
+from ..quoting import make_printable, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,14 +26,7 @@ def show_text(text: str, most: int = 200) -> str:
     Whatever is not printable is escaped: control characters, half surrogate pairs, and those that
     turn the direction of what follows.
     """
-    short = text if len(text) <= most else f"{text[: most - 3]}..."
-    if short.isprintable():
-        return short
-    return "".join(char if char.isprintable() else _escape(char) for char in short)
-
-
-def _escape(char: str) -> str:
-    return char.encode("unicode_escape").decode("ascii")
+    return make_printable(text if len(text) <= most else f"{text[: most - 3]}...")
 
 
 def count(number: int, what: str) -> str:

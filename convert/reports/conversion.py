@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..display.line import count
 from ..display.table import draw_facts
 from ..errors import spell_keyword
-from .verification import describe_findings, draw_findings
+from .findings import describe_findings, draw_findings
 
 if TYPE_CHECKING:
     from ..checkpoint.collection import Dropped

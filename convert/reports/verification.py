@@ -7,13 +7,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ..display.line import count
-from ..display.table import draw_facts, draw_rows
+from ..display.table import draw_facts
 from ..errors import Gpt2ConvertError, spell_keyword
 from ..tensors.tolerance import EXACT, Tolerance
+from .findings import describe_findings, draw_findings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ..errors import Advice, Spell
     from ..inference.agreement import Agreement
     from ..tensors.loss import CastLoss
@@ -162,20 +161,6 @@ class VerificationReport:
             "logits": self.logits.as_json() if self.logits else None,
             "findings": [finding.as_json(spell) for finding in self.findings],
         }
-
-
-def describe_findings(findings: Sequence[Finding]) -> str:
-    """Return whether there are differences, and how many."""
-    return f"different ({count(len(findings), 'finding')})" if findings else "equal"
-
-
-def draw_findings(findings: Sequence[Finding]) -> str:
-    """Return findings as a table for a notebook; nothing where there are none."""
-    rows = [
-        (each.kind, each.tensor, each.message, each.spell_hint(spell_keyword) or "")
-        for each in findings
-    ]
-    return draw_rows("findings", ("kind", "of", "difference", "hint"), rows)
 
 
 class VerificationError(Gpt2ConvertError, ValueError):

@@ -1,0 +1,28 @@
+"""Findings as a report shows itself in a line, and in a notebook as a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..display.line import count
+from ..display.table import draw_rows
+from ..errors import spell_keyword
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .verification import Finding
+
+
+def describe_findings(findings: Sequence[Finding]) -> str:
+    """Return whether there are differences, and how many."""
+    return f"different ({count(len(findings), 'finding')})" if findings else "equal"
+
+
+def draw_findings(findings: Sequence[Finding]) -> str:
+    """Return findings as a table for a notebook; nothing where there are none."""
+    rows = [
+        (each.kind, each.tensor, each.message, each.spell_hint(spell_keyword) or "")
+        for each in findings
+    ]
+    return draw_rows("findings", ("kind", "of", "difference", "hint"), rows)
