@@ -5,7 +5,8 @@ checkpoint is taken as it is, names are paths already (:mod:`.paths`). The order
 tracked, so programs that ask for it list the layers 0, 1, 2 … 10. The attributes of the root are
 what :mod:`..provenance` says. Every HDF5 library since 1.8 reads the file. It depends on no clock,
 host or path: the same tensors and configuration give the same bytes with the same libraries (a
-release of HDF5 may arrange its metadata in another way, one of zlib compress in another way).
+release of HDF5 may arrange its metadata in another way, one of libdeflate compress in another way).
+libdeflate's output does not depend on the processor, and comes at more than twice zlib's speed.
 
 Stored: each dataset is one contiguous run of bytes. The library creates the tree and reserves the
 room, and the bytes are then written where it says that they belong. Compressed: chunks of whole
@@ -19,7 +20,6 @@ from __future__ import annotations
 
 import math
 import os
-import zlib
 from collections import deque
 from itertools import product
 from typing import TYPE_CHECKING
@@ -184,6 +184,7 @@ def _deflate(data: bytes, size: int, itemsize: int) -> bytes:
     Shuffled, they are the first bytes of all elements, then the second ones, and so on.
     """
     import numpy as np
+    from deflate import zlib_compress
 
     elements = np.frombuffer(data.ljust(size, b"\0"), np.uint8).reshape(-1, itemsize)
-    return zlib.compress(elements.T.tobytes(), LEVEL)
+    return bytes(zlib_compress(elements.T.tobytes(), LEVEL))
