@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import zipfile
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
-from support import bundles
+from markdown_it import MarkdownIt
+from support import bundles, hostile
 from support.console import finish, start_held
 
 import gpt2_convert
@@ -246,3 +250,36 @@ def test_the_report_in_json_is_the_document(
     document = json.loads(capsys.readouterr().out)
     assert document["ok"] is (code == 0)
     assert json.loads((tmp_path / "r.json").read_text()) == document
+
+
+def test_hostile_names_of_a_real_file_are_text_in_every_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = [name for name in hostile.NAMES if not re.search("[\0\ud800-\udfff]", name)]
+    for path, fill in (("a.npz", 0.0), ("b.npz", 1.0)):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in names:
+                with archive.open(f"{name}.npy", "w") as member:
+                    np.save(member, np.full(3, fill, np.float32))
+    files = ["r.json", "r.md", "r.html", "r.xml", "github:r.txt"]
+    options = [part for each in files for part in ("--report", each)]
+    assert run(["verify", "--as-is", "a.npz", "b.npz", "-q", *options]) == 1
+    document = json.loads((tmp_path / "r.json").read_text())
+    assert {each["tensor"] for each in document["findings"]} == set(names)
+    cases = ElementTree.parse("r.xml").getroot().iter("testcase")  # noqa: S314 - our own
+    assert sorted(case.attrib["name"] for case in cases) == sorted(map(hostile.shown, names))
+    spans = {
+        child.content
+        for token in MarkdownIt("gfm-like").parse((tmp_path / "r.md").read_text())
+        for child in token.children or ()
+        if child.type == "code_inline"
+    }
+    assert {hostile.shown(name) for name in names} <= spans
+    lines = (tmp_path / "r.txt").read_text().splitlines()
+    assert len(lines) == 10
+    assert all(line.startswith("::error title=gpt2-convert verify::") for line in lines)
+    assert "<script>" not in (tmp_path / "r.html").read_text()
+    for each in ("r.json", "r.md", "r.html", "r.xml", "r.txt"):
+        text = (tmp_path / each).read_text()
+        assert all(char.isprintable() or char == "\n" for char in text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import threading
 from pathlib import Path
@@ -229,3 +230,22 @@ def test_what_has_taken_its_place_meanwhile_is_not_replaced(place: Path) -> None
     with pytest.raises(Gpt2ConvertError, match="no report of this tool"):
         file.write([b"x"], Places())
     assert (place / "r").read_text() == "another program's\n"
+
+
+@pytest.mark.parametrize("appends", [False, True])
+def test_of_what_the_system_cuts_short_nothing_stays(appends: bool, place: Path) -> None:
+    before = OURS * 100
+    (place / "r.md").write_text(before)
+    report = "r.md" if appends else "r.json"
+    limit = len(before) + 100
+
+    def limit_files() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    arguments = ["inspect", "models/tiny", "-q", "--report", report]
+    done = run_program(*arguments, preexec_fn=limit_files)
+    assert done.code == 2
+    assert f"{report}: cannot be written: file too large" in done.err
+    assert is_one_error_line(done.err)
+    assert (place / "r.md").read_text() == before
+    assert sorted(os.listdir()) == ["models", "r.md"]

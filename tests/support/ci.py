@@ -98,23 +98,6 @@ def run_action(inputs: Mapping[str, str], place: Path, temporary: Path) -> Ran:
     return Ran(ran.code, ran.log, outputs, ran.summary)
 
 
-def run_commands(commands: list[str], place: Path, programs: str = "") -> str:
-    """Run the script of a job in one shell, and return its log; no command may fail."""
-    beside = f"{programs}{Path(sys.executable).parent}"
-    done = subprocess.run(
-        ["sh", "-e"],
-        input="\n".join(commands),
-        cwd=place,
-        env={**os.environ, "PATH": f"{beside}:{os.environ['PATH']}"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
-
-
 def find_fault(text: str, schema: str) -> str:
     """Return what speaks against a file of that kind, by the schema that check-jsonschema has."""
     done = subprocess.run(

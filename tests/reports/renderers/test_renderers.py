@@ -29,7 +29,7 @@ def test_no_suffix_is_of_two_formats() -> None:
     assert len(suffixes) == len(set(suffixes))
 
 
-@pytest.mark.parametrize("name", [name for name in RENDERERS if name != "html"])
+@pytest.mark.parametrize("name", RENDERERS)
 @pytest.mark.parametrize("command", ["tf2npz", "verify"])
 def test_a_report_is_told_by_its_first_bytes(name: str, command: str) -> None:
     long = Side("x" * 3000, "npz")
