@@ -76,7 +76,7 @@ class SideFile:
         _check_sources(self, final, places, there=there, ours=ours)
         if beginning and not ours:
             if not self.appends:
-                raise TargetError(f"{path}: is no {self.what} of this tool, and would be replaced")
+                raise TargetError(f"{path}: is no {self.what}, and would be replaced by one")
             if b"\0" in beginning:
                 raise TargetError(f"{path}: is no text to which a {self.what} could be added")
 

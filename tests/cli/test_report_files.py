@@ -103,7 +103,7 @@ def test_a_job_that_fails_writes_its_reports(tmp_path: Path, capsys: Capture) ->
         (["json:-", "github:-"], "two things would go to stdout"),
         (["absent/a.json"], "there is no folder"),
         (["json:tiny"], "is a source or the target|is a folder"),
-        (["json:old.txt"], "is no report of this tool"),
+        (["json:old.txt"], "is no report, and would be replaced"),
         (["markdown:data.txt"], "is no text"),
         (["json:out.npz"], "is a source or the target"),
     ],

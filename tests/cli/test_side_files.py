@@ -227,7 +227,7 @@ def test_what_has_taken_its_place_meanwhile_is_not_replaced(place: Path) -> None
     file = SideFile("r", "report", lambda beginning: False)
     file.check(Places())
     (place / "r").write_text("another program's\n")
-    with pytest.raises(Gpt2ConvertError, match="no report of this tool"):
+    with pytest.raises(Gpt2ConvertError, match="no report, and would be replaced"):
         file.write([b"x"], Places())
     assert (place / "r").read_text() == "another program's\n"
 
