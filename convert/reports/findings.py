@@ -10,8 +10,27 @@ from ..errors import spell_keyword
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Protocol
 
-    from .verification import Finding
+    from ..errors import Spell
+
+    class Finding(Protocol):
+        """A finding, of which the module that has its class is imported for comparisons alone."""
+
+        @property
+        def kind(self) -> str:
+            """The kind of the difference."""
+
+        @property
+        def tensor(self) -> str:
+            """What differs."""
+
+        @property
+        def message(self) -> str:
+            """In which way."""
+
+        def spell_hint(self, spell: Spell) -> str | None:
+            """Return what would explain it, or help."""
 
 
 def describe_findings(findings: Sequence[Finding]) -> str:
