@@ -11,16 +11,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import Advice, CastError, UnsupportedError, UsageError
+from ..io.source import CHUNK
 from ..quoting import quote
 from .dtype import DType
 from .floats import cast, decode, find_overflows
 from .loss import TensorLoss
+from .read_ahead import run_ahead
 from .runs import Seekable, read_run
 from .tensor import rechunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from typing import Any
+    from typing import Any, Final
 
     import numpy.typing as npt
 
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from .tensor import LazyTensor
 
     Array = npt.NDArray[Any]
+
+_ALONE: Final = 4 * CHUNK
+"""Bytes up to which a tensor is not worth a thread that reads while it is cast."""
 
 
 def cast_tensors(
@@ -104,6 +109,9 @@ def _cast_chunks(
     """
     size = tensor.dtype.itemsize or 1
     lost = TensorLoss()
+    if loss is None and tensor.nbytes > _ALONE:
+        # To compare, several tensors are cast at a time; to write, this is the only one.
+        chunks = run_ahead(chunks)
     for chunk in chunks:
         after = cast(chunk, tensor.dtype, dtype, None if loss is None else lost.add)
         if loss is not None or not allow_overflow:

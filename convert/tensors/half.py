@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _BEYOND: Final = 2.0**16
 """The first power of two that is infinite as a float16."""
+_GREATEST: Final = 65504.0
+"""The greatest float16."""
 _LEAST: Final = 2.0**-14
 """The least float16 that is no subnormal number."""
 _PUSH: Final = 2.0**13
@@ -47,7 +49,8 @@ def round_to_half(single: Array, watch: Watch | None = None) -> Array:
     before = (bits & 0x7FFFFFFF).view("<f4")
     large = (before.view("<u4") & 0x7F800000).view("<f4")
     kept = before
-    if before.size and not before.max() < _BEYOND:
+    large_ones = before.size and not before.max() < _GREATEST
+    if large_ones:
         # Of a NaN fmin returns the other number.
         kept = np.fmin(before, np.float32(_BEYOND))
         np.minimum(large, np.float32(_BEYOND), out=large)
@@ -56,7 +59,8 @@ def round_to_half(single: Array, watch: Watch | None = None) -> Array:
     total = kept + large
     if watch is not None:
         after = total - large
-        after[after >= _BEYOND] = np.inf
+        if large_ones:
+            after[after >= _BEYOND] = np.inf
         watch(before, after)
     units, exponents = total.view("<u4"), large.view("<u4")
     units -= exponents

@@ -21,6 +21,27 @@ DEPTH: Final = 4
 """Chunks that may wait."""
 
 
+def run_ahead(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield chunks that a thread of its own takes from where they come, as in :func:`read_ahead`.
+
+    Whoever does something of its own with each has the other processors for that.
+    """
+    feed: Feed[bytes | None] = Feed(DEPTH)
+
+    def produce() -> None:
+        for chunk in chunks:
+            if not feed.put(chunk):
+                return
+        feed.put(None)
+
+    feed.start(produce, "read-ahead")
+    try:
+        while (chunk := feed.take()) is not None:
+            yield chunk
+    finally:
+        feed.close()
+
+
 def read_ahead(tensors: Iterable[LazyTensor]) -> Iterator[tuple[LazyTensor, Iterator[bytes]]]:
     """Yield each tensor with an iterator over its chunks; what is not used of them is passed over.
 
