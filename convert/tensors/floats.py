@@ -88,8 +88,8 @@ def cast(data: bytes, source: DType, target: DType, watch: Watch | None = None) 
             result = values.astype(np.dtype(target.value).newbyteorder("<")).view(
                 f"<u{target.itemsize}"
             )
-    magnitudes = _magnitudes(data, source)
-    if magnitudes.size and magnitudes.max() > infinity(source):
+    if values.size and _has_nan(values):
+        magnitudes = _magnitudes(data, source)
         nans = np.flatnonzero(magnitudes > infinity(source))
         result[nans] = _cast_nans(bits(data, source)[nans], source, target)
     if watch is not None:
@@ -97,6 +97,15 @@ def cast(data: bytes, source: DType, target: DType, watch: Watch | None = None) 
         watch(_widen(values), _widen(decode(data, target)))
         return data
     return result.tobytes()
+
+
+def _has_nan(values: Array) -> bool:
+    import numpy as np
+
+    if values.dtype.itemsize == 2:  # with which NumPy calculates slowly
+        return bool((values.view("<u2") & 0x7FFF).max() > infinity(DType.FLOAT16))
+    with np.errstate(invalid="ignore"):
+        return bool(np.isnan(values.max()))
 
 
 def _widen(values: Array) -> Array:
