@@ -167,9 +167,13 @@ def _find_strange(report: InspectionReport) -> Iterator[Fact]:
     for label, field in (("NaN", "nan"), ("infinite", "infinite")):
         counts = {each.name: getattr(stats, field) for each, stats in pairs if stats is not None}
         if names := [name for name, count in counts.items() if count]:
-            elements = sum(counts.values())
-            where = f"{len(names):,} tensor" + ("" if len(names) == 1 else "s")
-            yield Fact(label, f"{elements:,} elements in {where}: {quote_some(names)}", Mood.BAD)
+            elements = _plural(sum(counts.values()), "element")
+            where = _plural(len(names), "tensor")
+            yield Fact(label, f"{elements} in {where}: {quote_some(names)}", Mood.BAD)
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count:,} {word}" + ("" if count == 1 else "s")
 
 
 def _lay_out_digest(report: DigestReport, spell: Spell) -> Page:

@@ -202,3 +202,68 @@ def test_damage_of_the_target_is_noted_and_what_came_before_it_is_compared() -> 
     assert difference
     assert difference.damage == "out.npz: member x: wrong"
     assert (difference.differing, difference.first) == (1, 1)
+
+
+def expected_map(where: Array) -> list[list[int]]:
+    """Return the counts as the schema defines them, from the indices of the elements."""
+    last = where.shape[-1] if where.ndim else 1
+    flat = where.reshape(-1, last)
+    rows, columns = min(flat.shape[0], 16), min(last, 64)
+    counts = [[0] * columns for _ in range(rows)]
+    for i, j in np.argwhere(flat):
+        counts[i * rows // flat.shape[0]][j * columns // last] += 1
+    return counts
+
+
+@pytest.mark.parametrize(
+    "shape", [(), (3,), (1000,), (7, 5), (50, 130), (3, 7, 90), (2, 3, 4, 5), (40, 1), (1, 40)]
+)
+def test_a_map_counts_the_differences_where_they_lie(shape: tuple[int, ...]) -> None:
+    random = np.random.default_rng(4)
+    source = random.standard_normal(shape, np.float32)
+    where = np.array(random.random(shape) < 0.3)
+    where.reshape(-1)[-1] = True
+    target = source + where.astype(np.float32)
+    difference = Difference(raws.lazy("x", source), raws.lazy("x", target))
+    # Pieces that end within rows.
+    before, after = source.tobytes(), target.tobytes()
+    for start in range(0, len(before), 36):
+        difference.compare(before[start : start + 36], after[start : start + 36])
+    found = difference.take_map()
+    assert found is not None
+    assert found.as_json()["counts"] == expected_map(where)
+    assert sum(found.counts) == difference.differing
+
+
+def test_a_map_has_what_a_target_lacks() -> None:
+    source = np.ones((20, 10), np.float32)
+    difference = Difference(raws.lazy("x", source), raws.lazy("x", source))
+    difference.compare(source.tobytes()[:400], source.tobytes()[:400])
+    difference.compare(source.tobytes()[400:], source.tobytes()[400:440])
+    found = difference.take_map()
+    assert found is not None
+    lacking = np.arange(200).reshape(20, 10) >= 110
+    assert found.as_json()["counts"] == expected_map(lacking)
+
+
+def test_what_is_near_enough_is_not_on_the_map() -> None:
+    source = np.zeros((2, 4), np.float32)
+    target = source.copy()
+    target[0, 1], target[1, 3] = 0.01, 5
+    tensors = raws.lazy("x", source), raws.lazy("x", target)
+    difference = Difference(*tensors, Tolerance(0.1, 0))
+    difference.compare(source.tobytes(), target.tobytes())
+    found = difference.take_map()
+    assert found is not None
+    assert found.as_json()["counts"] == [[0, 0, 0, 0], [0, 0, 0, 1]]
+
+
+def test_there_is_no_map_of_what_is_equal_and_of_what_is_not_to_be_mapped() -> None:
+    source = np.zeros((2, 4), np.float32)
+    equal = Difference(raws.lazy("x", source), raws.lazy("x", source))
+    equal.compare(source.tobytes(), source.tobytes())
+    assert equal.take_map() is None
+    unmapped = Difference(raws.lazy("x", source), raws.lazy("x", source + 1), mapped=False)
+    unmapped.compare(source.tobytes(), (source + 1).tobytes())
+    assert unmapped.differing == 8
+    assert unmapped.take_map() is None

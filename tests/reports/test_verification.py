@@ -70,6 +70,7 @@ def test_the_document_has_every_finding_and_speaks_to_its_reader() -> None:
             "elements": 10,
             "max_abs_diff": 0.5,
             "first_index": [0, 7],
+            "map": None,
             "hint": "transposed",
         },
         {

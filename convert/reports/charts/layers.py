@@ -2,7 +2,8 @@
 
 A panel a kind: above, a whisker from the smallest to the largest element of each layer, a band of
 one standard deviation around the mean, and the mean as a line; below, the standard deviation as a
-bar that starts at zero. Layers whose standard deviation is far from that of the others are marked.
+bar that starts at zero. Layers whose standard deviation is far from that of the others are marked,
+and those with elements that are no finite numbers.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ FAR: Final = 10.0
 """A layer is unusual if its standard deviation is so many times the median, or such a part."""
 
 WIDTH: Final = 320
-HEIGHT: Final = 212
+HEIGHT: Final = 216
 LEFT: Final = 54
 RIGHT: Final = 312
 SPREAD: Final = (10.0, 118.0)
 """Top and bottom of the upper part."""
-BARS: Final = (138.0, 188.0)
+BARS: Final = (142.0, 192.0)
 """Top and bottom of the lower part."""
 
 
@@ -109,7 +110,7 @@ def _draw(kind: str, found: dict[int, TensorStats | None]) -> Panel | None:
         return _scale(value, 0.0, widest or 1.0, BARS)
 
     half = min(step * 0.35, 8)
-    strange = [*_find_unusual(layers)]
+    strange = _find_unusual(layers, found)
     runs = [*_split_runs(layers, numbers)]
     return Panel(
         kind=kind,
@@ -124,13 +125,13 @@ def _draw(kind: str, found: dict[int, TensorStats | None]) -> Panel | None:
             f"M{each.x - half:.1f} {BARS[1]:g}V{bar(each.std):.1f}h{2 * half:.1f}V{BARS[1]:g}Z"
             for each in layers
         ),
-        marks=tuple(layer.x for layer in strange),
+        marks=tuple(places[number] for number in sorted(strange) if number in places),
         zero=spread(0.0) if low < 0 < high else None,
         spread_ticks=tuple(Tick(spread(value), f"{value:.3g}") for value in _pick(low, high)),
         bar_ticks=(Tick(bar(widest), f"{widest:.3g}"), Tick(BARS[1], "0")),
         layer_ticks=tuple(Tick(places[each], str(each)) for each in (numbers[0], numbers[-1])),
         summary=_summarise(layers, len(found)),
-        unusual=tuple(_describe(layer, layers) for layer in strange),
+        unusual=tuple(f"layer {number}: {strange[number]}" for number in sorted(strange)),
     )
 
 
@@ -146,17 +147,18 @@ def _list_layers(
         yield _Layer(number, x, low, high, stats.mean or 0.0, stats.std or 0.0)
 
 
-def _find_unusual(layers: Sequence[_Layer]) -> Iterator[_Layer]:
-    """Yield the layers that spread far more or less than most; none where most do not at all."""
+def _find_unusual(layers: Sequence[_Layer], found: dict[int, TensorStats | None]) -> dict[int, str]:
+    """Return what is unusual of each layer of which anything is."""
+    unusual: dict[int, str] = {}
     middle = median(layer.std for layer in layers)
     for layer in layers:
+        # Where most layers do not spread at all, as biases before a training, none is far.
         if middle and not middle / FAR < layer.std < middle * FAR:
-            yield layer
-
-
-def _describe(layer: _Layer, layers: Sequence[_Layer]) -> str:
-    middle = median(each.std for each in layers)
-    return f"layer {layer.number}: std {layer.std:.3g}, where the median is {middle:.3g}"
+            unusual[layer.number] = f"std {layer.std:.3g}, where the median is {middle:.3g}"
+    for number, stats in found.items():
+        if stats is not None and (stats.nan or stats.infinite):
+            unusual[number] = f"{stats.nan:,} NaN, {stats.infinite:,} infinite"
+    return unusual
 
 
 def _summarise(layers: Sequence[_Layer], count: int) -> str:
@@ -208,8 +210,11 @@ def _line(points: Iterable[tuple[float, float]]) -> str:
 
 
 def _pick(low: float, high: float) -> list[float]:
-    """Return the numbers that the upper axis shows."""
-    return [low] if low == high else [low, high]
+    """Return the numbers that the upper axis shows: its ends, and zero where there is room."""
+    if low == high:
+        return [low]
+    roomy = low < 0 < high and 0.1 < -low / (high - low) < 0.9
+    return [low, 0.0, high] if roomy else [low, high]
 
 
 def _scale(value: float, low: float, high: float, box: tuple[float, float]) -> float:

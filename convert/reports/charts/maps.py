@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 STEPS: Final = (0.0, 0.05, 0.5, 1.0)
 """The least share of differing elements of each level above 0, which is where nothing differs."""
-FULLEST: Final = 5
+FULLEST: Final = 3
 """Cells that are named, those with most differences first."""
 
 
