@@ -29,7 +29,7 @@ FAR: Final = 10.0
 """A layer is unusual if its standard deviation is so many times the median, or such a part."""
 
 WIDTH: Final = 320
-HEIGHT: Final = 216
+HEIGHT: Final = 220
 LEFT: Final = 54
 RIGHT: Final = 312
 SPREAD: Final = (10.0, 118.0)

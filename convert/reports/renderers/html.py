@@ -47,6 +47,7 @@ def render(outcome: Outcome, spell: Spell) -> Iterator[str]:
         ImportError: Jinja2 is not installed.
     """
     from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
 
     environment = Environment(
         autoescape=True,
@@ -56,6 +57,7 @@ def render(outcome: Outcome, spell: Spell) -> Iterator[str]:
         finalize=_write_out,
     )
     environment.filters["name"] = clip
+    environment.filters["path"] = Markup  # numbers of ours, and long ones
     text = files(__package__).joinpath("page.html.j2").read_text(encoding="utf-8")
     stream = environment.from_string(text).stream(
         page=lay_out(outcome, spell),

@@ -34,6 +34,7 @@ from support.reports import (
 from gpt2_convert.checkpoint.collection import Dropped
 from gpt2_convert.errors import spell_keyword
 from gpt2_convert.model.adopt import adopt
+from gpt2_convert.reports.charts.layers import draw_layers
 from gpt2_convert.reports.difference_map import DifferenceMap
 from gpt2_convert.reports.generation import GenerationReport
 from gpt2_convert.reports.outcome import Failure, Outcome
@@ -209,6 +210,17 @@ def test_an_inspection_shows_where_the_bytes_are_and_the_weights_over_the_layers
     histograms = [each for each in named(document, "path") if each.attrib["class"] == "outline"]
     assert len(histograms) == len(report.tensors)
     assert not [each for each in named(document, "dt") if words(each).endswith("NaN")]
+
+
+def test_the_paths_of_many_layers_are_there_to_their_ends() -> None:
+    count = 300
+    tensors = tuple(raws.lazy(f"h.{n}.w", np.arange(3, dtype=np.float32) + n) for n in range(count))
+    report = statistics(inspection(tensors=tensors))
+    assert report.stats is not None
+    (panel,) = draw_layers(report.tensors, report.stats)
+    paths = {each.attrib["d"] for each in named(parse(text(report)), "path")}
+    assert {panel.whiskers, panel.band, panel.mean, panel.bars} <= paths
+    assert len(panel.band) > 10 * count
 
 
 def test_nan_and_infinities_stand_first_and_name_the_tensors() -> None:
