@@ -99,6 +99,13 @@ def test_digests_are_those_of_the_target_s_bytes() -> None:
     assert [each.sha256 for each in found] == [hashlib.sha256(each).hexdigest() for each in data]
 
 
+def test_of_very_many_tensors_the_first_600_are_mapped_whoever_compares_them() -> None:
+    made = pairs(610, *range(610), size=3)
+    found = compare_values(made, EXACT, ignore_progress, 3)
+    assert all(found)
+    assert [each.take_map() is not None for each in found] == [True] * 600 + [False] * 10
+
+
 def test_no_pairs_have_no_differences() -> None:
     assert compare_values([], EXACT, ignore_progress, 3) == []
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 MOST_ROWS: Final = 2000
 """Rows of a table: a browser opens a page of that many at once."""
+MOST_UNFOLDED: Final = 200
+"""Rows of a table that is not folded up: the model of 124M has 148 tensors."""
 MOST_PICTURES: Final = 24
 """Findings whose place is drawn."""
 _LONGEST: Final = 2000
@@ -65,6 +67,7 @@ def render(outcome: Outcome, spell: Spell) -> Iterator[str]:
         tool=TOOL,
         marks=_MARKS,
         most_rows=MOST_ROWS,
+        most_unfolded=MOST_UNFOLDED,
         histograms=histograms,
         layers=layers,
         **_draw(outcome),
