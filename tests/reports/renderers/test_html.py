@@ -5,6 +5,7 @@ html5lib reads it as the standard says, where no parse error is forgiven, and Ch
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from dataclasses import replace
@@ -340,18 +341,84 @@ def test_chromium_would_tell_of_complaints_and_requests(tmp_path: Path) -> None:
     assert found.requests == {"http://b.example/x"}
 
 
-def test_no_page_is_wider_than_a_narrow_screen(written: Path, tmp_path: Path) -> None:
-    # A page of its own asks for the width: nothing in a report may run a script.
-    probe = tmp_path / "probe.html"
-    styled = written.read_text(encoding="utf-8")
-    policy = re.search(r'<meta http-equiv="Content-Security-Policy"[^>]*>', styled)
+def measure(page: str, folder: Path, expression: str, *flags: str) -> str:
+    """Return what a script finds in a page: in a copy, as nothing in a report may run one."""
+    policy = re.search(r'<meta http-equiv="Content-Security-Policy"[^>]*>', page)
     assert policy
-    script = "<script>document.title = `${document.documentElement.scrollWidth}`</script>"
-    page = styled.replace(policy[0], "").replace("</body>", f"{script}</body>")
-    probe.write_text(page, encoding="utf-8")
-    found = re.search(r"<title>(\d+)</title>", visit(probe, "--window-size=500,900").dom)
-    assert found
-    assert int(found[1]) <= 500
+    script = f"<script>document.title = JSON.stringify({expression})</script>"
+    copy = folder / "copy.html"
+    copy.write_text(
+        page.replace(policy[0], "").replace("</body>", f"{script}</body>"), encoding="utf-8"
+    )
+    found = html5lib.parse(visit(copy, *flags).dom, namespaceHTMLElements=False)
+    return words(named(found, "title")[0])
+
+
+def test_no_page_is_wider_than_a_narrow_screen(written: Path, tmp_path: Path) -> None:
+    page = written.read_text(encoding="utf-8")
+    width = "document.documentElement.scrollWidth"
+    # No window of Chromium's is narrower; a page that is as narrow as a telephone is in one.
+    assert int(measure(page, tmp_path, width, "--window-size=500,900")) <= 500
+    narrow = page.replace("<body>", '<body style="max-width: 360px">')
+    inside = "Math.max(...Array.from(document.body.children, each => each.scrollWidth))"
+    assert int(measure(narrow, tmp_path, inside, "--window-size=500,900")) <= 360
+
+
+def full_size(size: str) -> InspectionReport:
+    """An inspection of one of OpenAI's models, with statistics but without its weights."""
+    one = raws.lazy("x", np.zeros(1, np.float32))
+    tensors = tuple(
+        replace(one, name=name, source_name=name, shape=shape, nbytes=4 * math.prod(shape))
+        for name, shape in bundles.gpt2_shapes(bundles.OPENAI[size]).items()
+    )
+    raw = replace(raws.raw({}, bundles.OPENAI[size]), tensors=tensors)
+    model = tuple(adopt(raw).values())
+    random = np.random.default_rng(0)
+    stats = tuple(
+        TensorStats(
+            each.size, 0, 0, -float(high), float(high), 0.01, float(high) / 4,
+            tuple(random.integers(0, each.size, 32).tolist()),
+        )
+        for each, high in zip(model, random.uniform(1, 5, len(model)), strict=True)
+    )  # fmt: skip
+    return inspection(tensors=model, stats=stats)
+
+
+@pytest.mark.parametrize(("size", "layers", "count"), [("124M", 12, 148), ("1558M", 48, 580)])
+def test_models_of_full_size_are_drawn_within_their_pictures(
+    size: str, layers: int, count: int, tmp_path: Path
+) -> None:
+    page = text(full_size(size))
+    document = parse(page)
+    histograms = [each for each in named(document, "path") if each.attrib["class"] == "outline"]
+    assert len(histograms) == count
+    summaries = [words(each) for each in named(document, "title")][1:]
+    assert len(summaries) == 12
+    assert all(each.startswith(f"{layers} layers") for each in summaries)
+    written = tmp_path / "page.html"
+    written.write_text(page, encoding="utf-8")
+    found = visit(written)
+    assert (found.console, found.requests) == ([], set())
+    # As the browser lays them out: what reaches beyond its picture, and labels upon each other.
+    astray = """(() => {
+        const pictures = [...document.querySelectorAll("svg.wide")];
+        const beyond = pictures.flatMap(picture => {
+            const {width, height} = picture.viewBox.baseVal;
+            return [...picture.querySelectorAll("path, text")].filter(each => {
+                const box = each.getBBox();
+                return box.x < 0 || box.y < 0
+                    || box.x + box.width > width || box.y + box.height > height;
+            });
+        });
+        const upon = pictures.flatMap(picture => {
+            const boxes = [...picture.querySelectorAll("text")].map(each => each.getBBox());
+            return boxes.filter((a, i) => boxes.some((b, j) => i < j
+                && a.x < b.x + b.width && b.x < a.x + a.width
+                && a.y + 3 < b.y + b.height && b.y + 3 < a.y + a.height));
+        });
+        return [pictures.length, beyond.length, upon.length];
+    })()"""
+    assert measure(page, tmp_path, astray) == "[12,0,0]"
 
 
 def test_chromium_draws_it_light_and_dark(written: Path, tmp_path: Path) -> None:
