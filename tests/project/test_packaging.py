@@ -29,6 +29,7 @@ def test_data_files_ship() -> None:
     for name in ("gpt2.toml", "published.toml", "report.schema.json", "inspect.schema.json"):
         assert files("gpt2_convert.schemas").joinpath(name).is_file()
     assert files("gpt2_convert").joinpath("py.typed").is_file()
+    assert files("gpt2_convert.reports.renderers").joinpath("page.html.j2").is_file()
 
 
 def test_the_program_is_installed() -> None:

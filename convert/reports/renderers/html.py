@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ...quoting import clip, make_printable
 from ..charts import histograms, layers
-from ..charts.histograms import outline_histogram
+from ..charts.histograms import draw_histogram
 from ..charts.layers import draw_layers
 from ..charts.maps import draw_map
 from ..charts.shares import share_by_dtype, share_by_part
@@ -91,9 +91,7 @@ def _draw(outcome: Outcome) -> dict[str, Any]:
         if report.stats is not None:
             drawn["panels"] = draw_layers(tensors, report.stats)
             shown = report.stats[:MOST_ROWS]
-            drawn["outlines"] = [
-                outline_histogram(each.histogram) if each else "" for each in shown
-            ]
+            drawn["outlines"] = [draw_histogram(each) if each else None for each in shown]
     mapped = [each for each in getattr(report, "findings", ()) if each.map is not None]
     drawn["pictures"] = [draw_map(each.tensor, each.map) for each in mapped[:MOST_PICTURES]]
     drawn["undrawn"] = len(mapped[MOST_PICTURES:])
