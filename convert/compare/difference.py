@@ -139,10 +139,16 @@ class Difference:
         """Count elements of the present chunk in the cells that they lie in."""
         import numpy as np
 
-        if not self.mapped:
+        itemsize = self.source.dtype.itemsize
+        if not self.mapped or itemsize is None:
+            return
+        where = where + self._position // itemsize
+        # A source that is longer than it announced is refused, but only at its end.
+        where = where[where < self.source.size]
+        if not where.size:
             return
         leading, last, rows, columns = measure_grid(self.source.shape)
-        outer, inner = np.divmod(where + self._position // (self.source.dtype.itemsize or 1), last)
+        outer, inner = np.divmod(where, last)
         cells = outer * rows // leading * columns + inner * columns // last
         counts = np.bincount(cells, minlength=rows * columns)
         self._counts = counts if self._counts is None else self._counts + counts

@@ -267,3 +267,15 @@ def test_there_is_no_map_of_what_is_equal_and_of_what_is_not_to_be_mapped() -> N
     unmapped.compare(source.tobytes(), (source + 1).tobytes())
     assert unmapped.differing == 8
     assert unmapped.take_map() is None
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 5), (5, 0), (2, 3)])
+def test_a_source_that_runs_on_is_refused_at_its_end_and_not_before(shape: tuple[int, ...]) -> None:
+    source = np.zeros(shape, np.float32)
+    difference = Difference(raws.lazy("x", source), raws.lazy("x", source))
+    for _ in range(3):
+        difference.compare(bytes(40), b"\1" * 40)
+    with pytest.raises(gpt2_convert.FormatError, match="120"):
+        difference.finish()
+    found = difference.take_map()
+    assert (found.counts if found else ()) == (1,) * source.size
