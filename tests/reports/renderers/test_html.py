@@ -33,7 +33,7 @@ from support.reports import (
 )
 
 from gpt2_convert.checkpoint.collection import Dropped
-from gpt2_convert.errors import spell_keyword
+from gpt2_convert.errors import FormatError, spell_keyword
 from gpt2_convert.model.adopt import adopt
 from gpt2_convert.reports.charts.layers import draw_layers
 from gpt2_convert.reports.difference_map import DifferenceMap
@@ -122,7 +122,7 @@ ALL: dict[str, tuple[Report | None, Failure | None]] = {
     "statistics": (inspection(stats=(STATS, None, STATS)), None),
     "whole model": (gpt2(), None),
     "no GPT-2": (inspection(refusal=refusal(3)), None),
-    "damaged": (inspection(obstacles=("a shard is missing",)), None),
+    "damaged": (inspection(errors=(FormatError("a shard is missing"),)), None),
     "nothing": (inspection(tensors=(), files=(), stats=()), None),
     "digest": (DIGESTS, None),
     "fetch": (FETCHED, None),
