@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..display.line import count
 from ..errors import spell_keyword
 from ..quoting import quote_some
 from .agreement import describe_agreement
@@ -166,14 +167,10 @@ def _find_strange(report: InspectionReport) -> Iterator[Fact]:
     pairs = [*zip(report.tensors, report.stats or (), strict=False)]
     for label, field in (("NaN", "nan"), ("infinite", "infinite")):
         counts = {each.name: getattr(stats, field) for each, stats in pairs if stats is not None}
-        if names := [name for name, count in counts.items() if count]:
-            elements = _plural(sum(counts.values()), "element")
-            where = _plural(len(names), "tensor")
+        if names := [name for name, number in counts.items() if number]:
+            elements = count(sum(counts.values()), "element")
+            where = count(len(names), "tensor")
             yield Fact(label, f"{elements} in {where}: {quote_some(names)}", Mood.BAD)
-
-
-def _plural(count: int, word: str) -> str:
-    return f"{count:,} {word}" + ("" if count == 1 else "s")
 
 
 def _lay_out_digest(report: DigestReport, spell: Spell) -> Page:
