@@ -10,7 +10,6 @@ import click
 
 import gpt2_convert
 
-from ...api.fetch import MODELS
 from ..exit_codes import EQUAL
 from ..help import Command, Group, Table, option
 from ..output_options import output_options, sums_option
@@ -68,6 +67,8 @@ def fetch(name: str, folder: str | None, output: Output, **options: Any) -> int:
     No file is there before all have come and are proven. What is there and right is not fetched
     again, and what came before a break is not either.
     """
+    from ...api.fetch import MODELS  # the list of all commands has no need of it
+
     output = output.making(folder or os.path.join(MODELS, *name.partition("@")[0].split("/")))
     with working(output, one_by_one=True) as progress:
         started = time.monotonic()
