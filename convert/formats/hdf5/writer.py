@@ -58,6 +58,8 @@ def load(proof: bool) -> None:
     import concurrent.futures.thread  # noqa: F401
 
     load_h5py()
+    import deflate  # noqa: F401 - where chunks are to be compressed
+
     if proof:
         from . import reader  # noqa: F401
 
