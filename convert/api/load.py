@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..checkpoint.params import build_params
+from ..checkpoint.tree import build_tree
 from ..progress import ignore_progress
 from ..tensors.casting import cast_tensors
 from ..tensors.dtype import DType
-from ..tensors.watched import watch_tensors
+from ..tensors.side_by_side import read_arrays
 from .source import build_source
 
 if TYPE_CHECKING:
@@ -73,14 +74,13 @@ def load(
         watch("reading", done, total)
 
     with origin.open_model() as checkpoint:
-        total = sum(tensor.nbytes for tensor in checkpoint.values())
         where, config = checkpoint.raw.where, checkpoint.config
         read_behaviour(config, where)  # sooner than after all weights were read
         tensors = cast_tensors(
-            watch_tensors(checkpoint.tensors, advance),
-            DType.FLOAT32,
-            where=where,
-            allow_overflow=allow_overflow,
+            checkpoint.tensors, DType.FLOAT32, where=where, allow_overflow=allow_overflow
         )
-        params = replace(checkpoint, tensors=tensors).params()
+        total = sum(tensor.nbytes for tensor in tensors.values())
+        arrays = read_arrays(tuple(tensors.values()), advance)
+        tree = build_tree(dict(zip(tensors, arrays, strict=True)), config.n_layer)
+        params = build_params(tree, config.hparams)
         return Model(params, config, where=where, notes=checkpoint.notes)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..tensors.side_by_side import read_arrays
 from .collection import Dropped, TensorCollection
 from .params import build_params
-from .tree import Blocks, Tree
+from .tree import build_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from .config import Config
     from .hparams import HParams
     from .params import ModelParams
+    from .tree import Tree
 
 __all__ = ["Checkpoint", "Dropped"]
 
@@ -65,17 +67,8 @@ class Checkpoint(TensorCollection):
         Raises:
             ChecksumError, FormatError, UnreadableError, UnsupportedError: as LazyTensor.array.
         """
-        root = Tree(blocks=Blocks(Tree() for _ in range(self.hparams.n_layer)))
-        for name, tensor in self.tensors.items():
-            place = root
-            *parents, leaf = name.split(".")
-            for key in parents:
-                if key.startswith("blocks["):
-                    place = root["blocks"][int(key[len("blocks[") : -1])]
-                else:
-                    place = place.setdefault(key, Tree())
-            place[leaf] = tensor.array()
-        return root
+        arrays = read_arrays(tuple(self.tensors.values()))
+        return build_tree(dict(zip(self.tensors, arrays, strict=True)), self.hparams.n_layer)
 
     def params(self) -> ModelParams:
         """Read everything into frozen dataclasses of NumPy arrays.

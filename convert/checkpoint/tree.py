@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 from ..display.line import describe_mapping, describe_sequence
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any, Self
+
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
 
 
 class Tree(dict[str, "Any"]):
@@ -62,6 +67,21 @@ class Blocks(list[Tree]):
 
     def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
         return list, (list(self),)
+
+
+def build_tree(arrays: Mapping[str, Array], n_layer: int) -> Tree:
+    """Nest arrays that are called by their canonical names; they are not copied."""
+    root = Tree(blocks=Blocks(Tree() for _ in range(n_layer)))
+    for name, array in arrays.items():
+        place = root
+        *parents, leaf = name.split(".")
+        for key in parents:
+            if key.startswith("blocks["):
+                place = root["blocks"][int(key[len("blocks[") : -1])]
+            else:
+                place = place.setdefault(key, Tree())
+        place[leaf] = array
+    return root
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - an array, or what holds some

@@ -53,6 +53,11 @@ class Feed(Generic[T]):
         thread.start()
         self._threads.append(thread)
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody is there to take items."""
+        return not self._abandoned.is_set()
+
     def put(self, item: T) -> bool:
         """Add an item, in a thread, once there is room; False if nobody wants it any more."""
         while not self._abandoned.is_set():

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Final
 
+    import numpy as np
+    import numpy.typing as npt
+
 CHUNK = 1 << 20
 """Bytes in a chunk: large enough that a call a chunk costs nothing, small enough for the cache."""
 _MANY: Final = 1 << 16
@@ -114,6 +117,18 @@ class SourceFile:
         """Yield ``size`` bytes from ``offset`` in pieces of CHUNK bytes; errors as in `read`."""
         for start in range(0, size, CHUNK):
             yield self.read(offset + start, min(CHUNK, size - start), what)
+
+    def fill(
+        self, array: npt.NDArray[np.uint8], offset: int, what: str
+    ) -> Iterator[npt.NDArray[np.uint8]]:
+        """Fill ``array`` with the bytes from ``offset`` on, and yield each CHUNK of it once filled.
+
+        Errors are as in `read`.
+        """
+        for start in range(0, array.size, CHUNK):
+            piece = array[start : start + CHUNK]
+            self.read_into(piece.data, offset + start, what)
+            yield piece
 
 
 def allow_many_files() -> None:

@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    import numpy as np
+    import numpy.typing as npt
+
+    Bytes = npt.NDArray[np.uint8]
+    Fill = Callable[[Bytes], Iterator[Bytes]]
+
 
 @dataclass(frozen=True, slots=True)
 class Seekable:
@@ -20,11 +26,16 @@ class Seekable:
     ``at`` yields the bytes from an offset on, so many; both are multiples of the element's size,
     and no element lies across two of the pieces, which may have any sizes. It is ``direct`` where
     it reads nothing but those bytes, so that several runs cost no more than one that spans them.
+
+    ``fill``, if there is one, puts a whole pass where the caller wants it, into an array of as many
+    bytes, and yields each piece of that once its bytes are there and before they have left the
+    processor's cache; it ends with a look at the checksum, as a whole pass does.
     """
 
     whole: Callable[[], Iterator[bytes]]
     at: Callable[[int, int], Iterator[bytes]]
     direct: bool = True
+    fill: Fill | None = None
 
     def __call__(self) -> Iterator[bytes]:
         """Start a pass over all of it, which ends with a look at the checksum if there is one."""

@@ -19,6 +19,7 @@ from ..quoting import clip, quote
 from .dtype import DType, numpy_dtype
 from .floats import decode
 from .rows import find_rows, read_rows
+from .runs import Seekable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     import numpy.typing as npt
+
+    from .runs import Fill
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -176,6 +179,9 @@ class LazyTensor:
     def _read_all(self) -> npt.NDArray[np.uint8]:
         import numpy as np
 
+        fill = self.read.fill if isinstance(self.read, Seekable) else None
+        if fill is not None:
+            return self._read_into_place(fill)
         # A source that cannot give the first piece is refused before there is memory for all.
         chunks = self.chunks()
         first = next(chunks, b"")
@@ -185,6 +191,18 @@ class LazyTensor:
             flat[filled : filled + len(chunk)] = np.frombuffer(chunk, np.uint8)
             filled += len(chunk)
         self._check_filled(filled, self.nbytes)
+        return flat
+
+    def _read_into_place(self, fill: Fill) -> npt.NDArray[np.uint8]:
+        import numpy as np
+
+        try:
+            flat = np.empty(self.nbytes, np.uint8)
+        except (MemoryError, ValueError):
+            next(self.chunks(), None)  # what is not even in the file is an error of the file's
+            raise
+        for _ in fill(flat):
+            pass
         return flat
 
     def _check_filled(self, filled: int, announced: int) -> None:

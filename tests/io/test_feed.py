@@ -50,6 +50,13 @@ def test_items_of_several_threads_all_arrive(feed: Feed[int]) -> None:
     assert sorted(promptly(feed.take) for _ in range(300)) == list(range(300))
 
 
+def test_a_thread_can_see_that_nobody_wants_its_items_any_more(feed: Feed[int]) -> None:
+    assert feed.wanted
+    feed.close()
+    assert not feed.wanted
+    assert not feed.put(1)
+
+
 def test_no_more_than_the_depth_waits(feed: Feed[int]) -> None:
     produced: list[int] = []
 

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from support.descriptors import list_descriptors
 from support.mishaps import ordinary_user
@@ -64,12 +65,28 @@ def test_chunks_are_of_one_size_but_the_last(tmp_path: Path) -> None:
     assert list(SourceFile(path).chunks(5, 0, "it")) == []
 
 
+def test_an_array_is_filled_a_chunk_at_a_time(tmp_path: Path) -> None:
+    content = np.random.default_rng(0).integers(0, 256, 9 + 2 * CHUNK + 3, np.uint8)
+    path = tmp_path / "large.bin"
+    path.write_bytes(content.tobytes())
+    array = np.zeros(2 * CHUNK + 3, np.uint8)
+    filled = 0
+    for piece in SourceFile(path).fill(array, 9, "it"):
+        filled += piece.size
+        assert piece.base is array
+        np.testing.assert_array_equal(array[:filled], content[9 : 9 + filled])
+        assert piece.size == CHUNK or filled == array.size
+    assert filled == array.size
+    assert list(SourceFile(path).fill(array[:0], 9, "it")) == []
+
+
 READS: dict[str, Callable[[SourceFile, int, int], object]] = {
     "read": lambda file, offset, size: file.read(offset, size, "'wte'"),
     "read_into": lambda file, offset, size: file.read_into(
         memoryview(bytearray(size)), offset, "'wte'"
     ),
     "chunks": lambda file, offset, size: list(file.chunks(offset, size, "'wte'")),
+    "fill": lambda file, offset, size: list(file.fill(np.empty(size, np.uint8), offset, "'wte'")),
 }
 
 

@@ -16,6 +16,7 @@ from support.descriptors import list_descriptors
 from support.threads import ENDS, ended, promptly, threads_of
 
 import gpt2_convert
+from gpt2_convert.tensors import side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +34,16 @@ JOBS: dict[str, tuple[str, Job]] = {
     "read-ahead": ("gpt2-convert read-ahead", partial(convert, "out.safetensors")),
     "digest": ("gpt2-convert read-ahead", lambda source, folder: gpt2_convert.digest(source)),
     "compare": ("gpt2-convert compare", partial(convert, "out.npz")),
+    "load": ("gpt2-convert reading", lambda source, folder: gpt2_convert.open(source).tree()),
     "deflate": ("ThreadPoolExecutor", partial(convert, "out.h5", compress="gzip")),
 }
 """The threads: a name, and a job in which there is one."""
+
+
+@pytest.fixture(autouse=True)
+def threads_even_for_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(side_by_side, "SHARE", 1)
+    monkeypatch.setattr(side_by_side, "count_processors", lambda: 2)
 
 
 def run(thread: str, line: int, error: BaseException, source: Path, folder: Path) -> None:

@@ -16,6 +16,7 @@ from support import raws
 from gpt2_convert.errors import ChecksumError, FormatError, UnsupportedError
 from gpt2_convert.io.source import CHUNK
 from gpt2_convert.tensors.dtype import DType
+from gpt2_convert.tensors.runs import Seekable
 from gpt2_convert.tensors.tensor import LazyTensor, rechunk, same_bytes
 
 if TYPE_CHECKING:
@@ -135,6 +136,21 @@ def test_a_source_that_cannot_be_read_is_refused_before_there_is_memory_for_all(
     tensor = LazyTensor("x", (1 << 50,), DType.FLOAT64, 1 << 53, read, "x")
     with pytest.raises(FormatError, match="truncated"):
         tensor.array()
+
+
+@pytest.mark.parametrize("nbytes", [1 << 53, 1 << 70])
+def test_what_there_is_no_memory_for_is_refused_if_the_file_does_not_have_it(nbytes: int) -> None:
+    def truncated() -> Iterator[bytes]:
+        raise FormatError("x: truncated")
+
+    def never(*_: object) -> Iterator[Any]:
+        raise AssertionError("read")
+
+    for whole, error in ((truncated, FormatError), (lambda: iter([b"1"]), MemoryError)):
+        read = Seekable(whole, never, fill=never)
+        tensor = LazyTensor("x", (nbytes,), DType.UINT8, nbytes, read, "x")
+        with pytest.raises((error, ValueError) if error is MemoryError else error):
+            tensor.array()
 
 
 def test_bytes_are_the_same_only_with_the_same_dtype_and_length() -> None:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...checkpoint.raw import OpenFile, RawConfig
+    from ...tensors.runs import Bytes
     from .layout import Dataset
 
     ReadChunks = Callable[[Dataset, Chunked, str], Iterator[bytes]]
@@ -156,7 +157,8 @@ def _find_way(
     read: Callable[[], Iterator[bytes]] = partial(_read_stored, source, dataset, read_chunked)
     match dataset.storage:
         case Contiguous(start):
-            read = Seekable(read, partial(_read_run, source, dataset, start))
+            fill = partial(_fill, source, dataset, start)
+            read = Seekable(read, partial(_read_run, source, dataset, start), fill=fill)
         case Chunked() as chunks if is_undone_here(chunks.filters):
             place = f"{source.path}: {_label(dataset)}"
             run = partial(read_some_chunks, source, dataset, chunks, place)
@@ -173,6 +175,10 @@ def _read_run(
     source: SourceFile, dataset: Dataset, start: int, offset: int, size: int
 ) -> Iterator[bytes]:
     return source.chunks(start + offset, size, _label(dataset))
+
+
+def _fill(source: SourceFile, dataset: Dataset, start: int, array: Bytes) -> Iterator[Bytes]:
+    return source.fill(array, start, _label(dataset))
 
 
 def _read_stored(source: SourceFile, dataset: Dataset, read_chunked: ReadChunks) -> Iterator[bytes]:

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Final
 
+    from ...tensors.runs import Bytes
+
 NAME: Final = "npz"
 _SUFFIX: Final = ".npy"
 _DTYPES: Final = {dtype.value: dtype for dtype in DType}
@@ -186,7 +188,8 @@ def _open_member(
     if fortran:
         read = partial(read_in_c_order, read, shape, dtype.itemsize, read_at)
     if read_at is not None and not fortran:
-        read = Seekable(read, partial(_read_run, file, at + len(start), place))
+        fill = partial(_fill, file, at + len(start), crc, expected, place)
+        read = Seekable(read, partial(_read_run, file, at + len(start), place), fill=fill)
     elif read_at is not None and has_few_columns(shape):
         run = partial(read_strips, shape, dtype.itemsize, read_at)
         read = Seekable(read, run, direct=False)
@@ -215,6 +218,16 @@ def _read_at(file: SourceFile, start: int, place: str, offset: int, size: int) -
 
 def _read_run(file: SourceFile, start: int, place: str, offset: int, size: int) -> Iterator[bytes]:
     return file.chunks(start + offset, size, place)
+
+
+def _fill(
+    file: SourceFile, start: int, crc: int, expected: int, place: str, array: Bytes
+) -> Iterator[Bytes]:
+    """Put the elements of a stored member into an array; the rest is as in `_read_elements`."""
+    for piece in file.fill(array, start, place):
+        crc = crc32(piece, crc)
+        yield piece
+    _compare(crc, expected, place)
 
 
 def _inflate(
@@ -246,6 +259,10 @@ def _read_elements(
         raise
     except BROKEN as error:
         raise FormatError(f"{place}: {clip(str(error))}") from None
+    _compare(crc, expected, place)
+
+
+def _compare(crc: int, expected: int, place: str) -> None:
     if crc != expected:
         raise ChecksumError(
             f"{place}: CRC-32 {expected:#010x} expected from the zip directory, found {crc:#010x}: "

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Final
 
+    from ...tensors.runs import Bytes
     from .header import Header
 
 NAME: Final = "safetensors"
@@ -103,4 +104,7 @@ def _find_way(file: SourceFile, start: int, nbytes: int, label: str) -> Seekable
     def read_at(offset: int, size: int) -> Iterator[bytes]:
         return file.chunks(start + offset, size, label)
 
-    return Seekable(partial(read_at, 0, nbytes), read_at)
+    def fill(array: Bytes) -> Iterator[Bytes]:
+        return file.fill(array, start, label)
+
+    return Seekable(partial(read_at, 0, nbytes), read_at, fill=fill)

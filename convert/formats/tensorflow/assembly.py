@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Final
 
+    from ...tensors.runs import Bytes
     from .index import Variable
     from .shards import Cursor, Shards
+    from .slices import Part
 
 RUN: Final = 2 << 20
 """Bytes of the tensor that are put together at a time: even of 768 columns that are a slice each,
@@ -73,6 +75,13 @@ def read_run(
         low, high = max(offset, start), min(offset + size, start + part.entry.size)
         if low < high:
             yield from shards.read_run(part, low - start, high - low)
+
+
+def fill_whole(part: Part, shards: Shards, array: Bytes) -> Iterator[Bytes]:
+    """Put a part that is the whole tensor into an array, and compare its crc32c at the end."""
+    cursor = shards.open(part)
+    yield from cursor.fill(array)
+    cursor.check()
 
 
 def _check_reads(variable: Variable, itemsize: int) -> None:

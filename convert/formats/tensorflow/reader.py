@@ -22,14 +22,14 @@ from ...checkpoint.raw import FileInfo, RawCheckpoint
 from ...errors import FormatError, UnsupportedError
 from ...io.source import SourceFile
 from ...quoting import quote
-from ...tensors.byte_order import swap_run
+from ...tensors.byte_order import fill_swapped, swap_run
 from ...tensors.dtype import DType
 from ...tensors.runs import Seekable
 from ...tensors.tensor import LazyTensor
 from ..engines import DeclinedError
 from ..folders import list_names
 from ..limits import MAX_LOOKUPS
-from .assembly import are_stacked, read_numbers, read_run
+from .assembly import are_stacked, fill_whole, read_numbers, read_run
 from .index import read_index
 from .locate import (
     CHECKPOINT,
@@ -150,7 +150,11 @@ def _find_way(
     if itemsize is None or not are_stacked(variable):
         return read
     run = partial(read_run, variable, itemsize, shards)
-    return Seekable(read, partial(swap_run, run, variable.dtype) if index.big_endian else run)
+    fill = partial(fill_whole, variable.parts[0], shards) if len(variable.parts) == 1 else None
+    if index.big_endian:
+        run = partial(swap_run, run, variable.dtype)
+        fill = fill and partial(fill_swapped, fill, variable.dtype)
+    return Seekable(read, run, fill=fill)
 
 
 def _read_tensor(variable: Variable, index: Index, shards: Shards, prefix: Path) -> Iterator[bytes]:

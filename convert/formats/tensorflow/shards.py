@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Final
 
+    from ...tensors.runs import Bytes
     from .slices import Part
 
 MAX_MISSING: Final = 100
@@ -168,6 +169,13 @@ class Cursor:
         """Yield the next ``size`` bytes in pieces of CHUNK."""
         for start in range(0, size, CHUNK):
             yield self.read(min(CHUNK, size - start))
+
+    def fill(self, array: Bytes) -> Iterator[Bytes]:
+        """Put the next bytes into an array, yield each piece of it; :meth:`.SourceFile.fill`."""
+        for piece in self._file.fill(array, self._position, self._label):
+            self._position += piece.size
+            self._crc = google_crc32c.extend(self._crc, piece)
+            yield piece
 
     def check(self) -> None:
         """Compare the crc32c, once all bytes are read.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,8 +32,10 @@ from .contents import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from gpt2_convert.tensors.tensor import LazyTensor
 
     from .contents import Array
 
@@ -43,6 +46,15 @@ ROWS = (
     slice(None, None, -2), slice(30, 3, -7), slice(-100, 100), slice(None, 69_000, 5),
 )  # fmt: skip
 """Slices of rows, of which short tensors have few or none."""
+
+
+def _outcomes(tensor: LazyTensor) -> Iterator[bytes | str]:
+    """Yield what reading it chunk by chunk comes to, and reading it whole: bytes, or an error."""
+    for read in (lambda: b"".join(tensor.chunks()), lambda: tensor.array().tobytes()):
+        try:
+            yield read()
+        except Gpt2ConvertError as error:
+            yield f"{type(error).__name__}: {error}"
 
 
 class ReaderContract:
@@ -126,6 +138,23 @@ class ReaderContract:
                 assert array.flags.writeable
                 assert array.dtype == expected[tensor.name].dtype
                 np.testing.assert_array_equal(array, expected[tensor.name])
+
+    def test_an_array_fails_where_its_chunks_do_and_says_the_same(self, folder: Path) -> None:
+        path, names = self.small_copies(folder)
+        failed = 0
+        for name in names:
+            file = folder / name
+            whole = file.read_bytes()
+            for at in range(0, len(whole), max(7, self.cut_stride)):
+                for content in (whole[:at], whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :]):
+                    file.write_bytes(content)
+                    with suppress(Gpt2ConvertError), open_raw(path) as raw:
+                        for tensor in raw.tensors:
+                            chunks, array = _outcomes(tensor)
+                            assert array == chunks
+                            failed += isinstance(chunks, str)
+            file.write_bytes(whole)
+        assert failed or not self.checksums
 
     def test_metadata_agree_with_each_other(self, folder: Path) -> None:
         with open_raw(self.write(folder, self.arrays())) as raw:

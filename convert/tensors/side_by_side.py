@@ -1,0 +1,138 @@
+"""Tensors worked on by as many threads as there are processors, each tensor by one of them.
+
+Reading, checksums and NumPy's arithmetic release the GIL, so the threads really run side by side.
+"""
+
+from __future__ import annotations
+
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, TypeVar
+
+from ..errors import Gpt2ConvertError
+from ..io.feed import Feed
+from ..io.processors import count_processors
+from .watched import watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, Final
+
+    import numpy.typing as npt
+
+    from .tensor import LazyTensor
+
+    Advance = Callable[[int], None]
+
+T = TypeVar("T")
+
+MOST_WORKERS: Final = 8
+"""Threads: each may hold some chunks, and memory is filled no faster by more."""
+SHARE: Final = 4 << 20
+"""Bytes for a thread: where there are fewer, to start one costs more than it saves."""
+_STEP: Final = 8 << 20
+"""Bytes between two reports of progress: each wakes up another thread."""
+_EVENTS: Final = 64
+"""Reports of progress that may wait."""
+
+
+class _UnwantedError(Exception):
+    """Nobody waits for the work any more."""
+
+
+def read_arrays(
+    tensors: Sequence[LazyTensor], advance: Advance | None = None
+) -> list[npt.NDArray[Any]]:
+    """Return all tensors as arrays, in their order; as :func:`work_on_tensors` otherwise."""
+    return work_on_tensors(tensors, lambda tensor: tensor.array(), advance)
+
+
+def work_on_tensors(
+    tensors: Sequence[LazyTensor],
+    work: Callable[[LazyTensor], T],
+    advance: Advance | None = None,
+    passes: int = 1,
+) -> list[T]:
+    """Return what ``work`` returns for each tensor, in their order.
+
+    It is called in several threads at the same time. ``advance`` is called in that of the caller,
+    with numbers of bytes that add up to those of all tensors; ``passes`` is how often ``work``
+    reads each of them.
+
+    Raises:
+        Gpt2ConvertError: that of the first tensor, in their order, which cannot be read.
+    """
+    report = advance or (lambda _: None)
+    results: dict[int, T] = {}
+    workers = min(
+        count_processors(),
+        MOST_WORKERS,
+        len(tensors),
+        sum(tensor.nbytes for tensor in tensors) // SHARE,
+    )
+    if workers < 2:
+        for number, tensor in enumerate(tensors):
+            results[number] = _tell_all(tensor, work, report, passes)
+        return [results[number] for number in range(len(tensors))]
+    waiting: SimpleQueue[int] = SimpleQueue()
+    for number in range(len(tensors)):
+        waiting.put(number)
+    errors: dict[int, Gpt2ConvertError] = {}
+    feed: Feed[int | None] = Feed(_EVENTS)  # bytes that were used; None from each thread at the end
+
+    def run() -> None:
+        untold = 0
+
+        def tell(nbytes: int) -> None:
+            nonlocal untold
+            untold += nbytes
+            if untold >= _STEP:
+                feed.put(untold)
+                untold = 0
+            if not feed.wanted:
+                raise _UnwantedError
+
+        # They begin in their order: those before one that fails are done, or another is at it.
+        while not errors:
+            try:
+                number = waiting.get_nowait()
+            except Empty:
+                break
+            try:
+                results[number] = _tell_all(tensors[number], work, tell, passes)
+            except Gpt2ConvertError as error:
+                errors[number] = error
+            except _UnwantedError:
+                return
+        feed.put(untold)
+        feed.put(None)
+
+    left = workers
+    try:
+        for _ in range(workers):
+            feed.start(run, "reading")
+        while left:
+            nbytes = feed.take()
+            if nbytes is None:
+                left -= 1
+            else:
+                report(nbytes)
+    finally:
+        feed.close()
+    if errors:
+        raise errors[min(errors)]
+    return [results[number] for number in range(len(tensors))]
+
+
+def _tell_all(tensor: LazyTensor, work: Callable[[LazyTensor], T], tell: Advance, passes: int) -> T:
+    """Do the work, and tell of just as many bytes as the tensor has, however many were read."""
+    read, told, most = 0, 0, tensor.nbytes * passes
+
+    def advance(nbytes: int) -> None:
+        nonlocal read, told
+        read = min(read + nbytes, most)
+        tell(read // passes - told)
+        told = read // passes
+
+    result = work(watch(tensor, advance))
+    tell(tensor.nbytes - told)
+    return result
