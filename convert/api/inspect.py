@@ -16,15 +16,18 @@ from ..errors import (
 from ..formats.companions import Beside, check_companion, list_beside
 from ..formats.limits import check_measured
 from ..io.json_scan import Allowance
+from ..io.memory import keep_freed_memory
 from ..model.config import settle_config
 from ..progress import ignore_progress
 from ..reports.inspection import InspectionReport
 from ..reports.summary import sum_up
-from ..tensors.stats import compute_stats
+from ..tensors.side_by_side import count_workers, work_on_tensors
+from ..tensors.stats import PASSES, compute_stats
 from .source import build_source, note_unread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Final
 
     from ..checkpoint.canonical import Checkpoint
     from ..checkpoint.collection import TensorCollection
@@ -36,6 +39,10 @@ if TYPE_CHECKING:
     from ..tensors.dtype import DTypeName
     from ..tensors.stats import TensorStats
     from ..tensors.tensor import LazyTensor
+
+
+_HELD: Final = 40 << 20
+"""Bytes of tensors that are kept in memory instead of being read twice."""
 
 
 def inspect(
@@ -152,15 +159,21 @@ def _measure(
     """Compute the statistics of each tensor; None where a fault of ``raw`` is in the way."""
     check_measured(len(tensors), raw.where)
     total, done = sum(tensor.nbytes for tensor in tensors), 0
-    found: list[TensorStats | None] = []
-    progress("measuring", done, total)
-    for tensor in tensors:
+    held = _HELD // count_workers(tensors)
+
+    def measure(tensor: LazyTensor) -> TensorStats | None:
         try:
-            found.append(compute_stats(tensor))
+            return compute_stats(tensor, held)
         except (SourceNotFoundError, FormatError) as error:
             if isinstance(error, ChecksumError) or not raw.faults:
                 raise
-            found.append(None)
-        done += tensor.nbytes
+            return None
+
+    def advance(nbytes: int) -> None:
+        nonlocal done
+        done += nbytes
         progress("measuring", done, total)
-    return tuple(found)
+
+    keep_freed_memory()
+    progress("measuring", done, total)
+    return tuple(work_on_tensors(tensors, measure, advance, PASSES))

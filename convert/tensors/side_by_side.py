@@ -39,6 +39,12 @@ class _UnwantedError(Exception):
     """Nobody waits for the work any more."""
 
 
+def count_workers(tensors: Sequence[LazyTensor]) -> int:
+    """Return how many threads work on them at the same time; one is that of the caller."""
+    shares = sum(tensor.nbytes for tensor in tensors) // SHARE
+    return max(1, min(count_processors(), MOST_WORKERS, len(tensors), shares))
+
+
 def read_arrays(
     tensors: Sequence[LazyTensor], advance: Advance | None = None
 ) -> list[npt.NDArray[Any]]:
@@ -63,12 +69,7 @@ def work_on_tensors(
     """
     report = advance or (lambda _: None)
     results: dict[int, T] = {}
-    workers = min(
-        count_processors(),
-        MOST_WORKERS,
-        len(tensors),
-        sum(tensor.nbytes for tensor in tensors) // SHARE,
-    )
+    workers = count_workers(tensors)
     if workers < 2:
         for number, tensor in enumerate(tensors):
             results[number] = _tell_all(tensor, work, report, passes)
@@ -134,5 +135,6 @@ def _tell_all(tensor: LazyTensor, work: Callable[[LazyTensor], T], tell: Advance
         told = read // passes
 
     result = work(watch(tensor, advance))
-    tell(tensor.nbytes - told)
+    if told < tensor.nbytes:
+        tell(tensor.nbytes - told)
     return result

@@ -13,7 +13,7 @@ computing sample variances" (1979).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..errors import FormatError
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 BINS: Final = 32
 """Bins of the histogram; as many characters in a terminal."""
+PASSES: Final = 2
+"""How often a tensor is read."""
 _BLOCK: Final = 1 << 16
 """Elements worked on at a time: their float64 intermediates stay in the processor's cache."""
 _COMPLEX: Final = {DType.COMPLEX64, DType.COMPLEX128}
@@ -79,8 +81,10 @@ class TensorStats:
         }
 
 
-def compute_stats(tensor: LazyTensor) -> TensorStats | None:
-    """Read ``tensor`` twice and return its statistics; None for complex numbers and strings.
+def compute_stats(tensor: LazyTensor, held: int = 0) -> TensorStats | None:
+    """Return the statistics of ``tensor``; None for complex numbers and strings.
+
+    It is read twice, or once and kept for the second pass if it has no more than ``held`` bytes.
 
     Raises:
         FormatError: the two passes did not find the same.
@@ -91,6 +95,9 @@ def compute_stats(tensor: LazyTensor) -> TensorStats | None:
     dtype = tensor.dtype
     if dtype in _COMPLEX or not (dtype.in_numpy or dtype.is_floating):
         return None
+    if tensor.nbytes <= held:
+        chunks = list(tensor.chunks())
+        tensor = replace(tensor, read=lambda: iter(chunks))
     # Some processors complain of the NaNs that are only counted here.
     with np.errstate(invalid="ignore"):
         return _compute(tensor)
@@ -158,23 +165,23 @@ def _find_distribution(
     factor = 0.5 if math.isinf(high - low) else 1.0
     start = low * factor
     width = high * factor - start
-    counts = np.zeros(BINS, np.int64)
+    # Fresh memory for every step would take more time than the steps do.
+    room = np.empty(min(_BLOCK, tensor.size))
+    histogram = _Histogram(room.size)
     size, mean, squares = 0, 0.0, 0.0
     for block in _blocks(tensor):
-        share = (block if finite == tensor.size else block[np.isfinite(block)]).astype(np.float64)
+        kept = block if finite == tensor.size else block[np.isfinite(block)]
+        if not kept.size:
+            continue
+        share = room[: kept.size]
+        np.copyto(share, kept)
         if factor != 1.0:
             share *= factor
         share -= start
         if width:
             share /= width
-        if not share.size:
-            continue
+            histogram.add(share)
         block_mean = float(share.mean())
-        if width:
-            bins = (share * BINS).astype(np.int32)
-            counts += np.bincount(np.clip(bins, 0, BINS - 1, out=bins), minlength=BINS)
-        else:
-            counts[BINS // 2] += share.size
         share -= block_mean
         np.square(share, out=share)
         distance = block_mean - mean
@@ -185,7 +192,48 @@ def _find_distribution(
     if size != finite:
         raise FormatError(f"{tensor.name}: it changed between two readings")
     spread = math.sqrt(squares / size)
-    return (start + width * mean) / factor, width * spread / factor, tuple(counts.tolist())
+    counts = histogram.counts() if width else [0] * BINS
+    if not width:
+        counts[BINS // 2] = size
+    return (start + width * mean) / factor, width * spread / factor, tuple(counts)
+
+
+class _Histogram:
+    """Counts of numbers from 0 to 1 in BINS bins.
+
+    Two neighbours are counted at once, as one number of two bytes: that halves the steps, and few
+    of them wait for the count that the step before has just changed.
+    """
+
+    __slots__ = ("_bins", "_odd", "_pairs", "_scaled")
+
+    def __init__(self, most: int) -> None:
+        """Take up to ``most`` numbers at a time."""
+        import numpy as np
+
+        self._scaled = np.empty(most)
+        self._bins = np.empty(most, np.uint8)
+        self._pairs = np.zeros(BINS << 8, np.int64)
+        self._odd = [0] * BINS
+
+    def add(self, share: Array) -> None:
+        """Count numbers."""
+        import numpy as np
+
+        scaled, bins = self._scaled[: share.size], self._bins[: share.size]
+        np.multiply(share, BINS, out=scaled)
+        np.copyto(bins, scaled, casting="unsafe")
+        np.minimum(bins, BINS - 1, out=bins)
+        even = share.size & ~1
+        self._pairs += np.bincount(bins[:even].view(np.uint16), minlength=self._pairs.size)
+        if even < share.size:
+            self._odd[bins[even]] += 1
+
+    def counts(self) -> list[int]:
+        """Return the counts of all numbers so far."""
+        pairs = self._pairs.reshape(BINS, -1)
+        both = pairs.sum(axis=1) + pairs.sum(axis=0)[:BINS]
+        return [int(pair) + odd for pair, odd in zip(both, self._odd, strict=True)]
 
 
 def _blocks(tensor: LazyTensor) -> Iterator[Array]:

@@ -15,7 +15,7 @@ from gpt2_convert.errors import ChecksumError, FormatError
 from gpt2_convert.io.source import CHUNK
 from gpt2_convert.tensors import side_by_side
 from gpt2_convert.tensors.dtype import DType
-from gpt2_convert.tensors.side_by_side import read_arrays, work_on_tensors
+from gpt2_convert.tensors.side_by_side import count_workers, read_arrays, work_on_tensors
 from gpt2_convert.tensors.tensor import LazyTensor
 
 if TYPE_CHECKING:
@@ -73,6 +73,19 @@ def test_as_many_tensors_are_worked_on_at_a_time_as_there_are_processors(process
     )
     assert len(set(names)) == processors
     assert (threading.get_ident() in names) == (processors == 1)
+
+
+def test_workers_are_counted_by_processors_tensors_and_bytes(
+    processors: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert count_workers([]) == 1
+    assert count_workers(tensors_of(ARRAYS)) == processors
+    assert count_workers(tensors_of(ARRAYS[:2])) == min(2, processors)
+    monkeypatch.setattr(side_by_side, "SHARE", 4 * 1_000_000)
+    assert count_workers(tensors_of(ARRAYS)) == 1
+    monkeypatch.setattr(side_by_side, "count_processors", lambda: 1000)
+    monkeypatch.setattr(side_by_side, "SHARE", 1)
+    assert count_workers(tensors_of([ARRAYS[2]] * 1000)) == side_by_side.MOST_WORKERS
 
 
 def test_little_is_read_without_threads(monkeypatch: pytest.MonkeyPatch) -> None:

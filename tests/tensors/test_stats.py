@@ -59,6 +59,28 @@ def test_statistics_equal_those_of_numpy(dtype: DTypeLike, size: int) -> None:
         np.testing.assert_array_equal(stats.histogram, np.histogram(wide, BINS)[0])
 
 
+@pytest.mark.parametrize("size", [1, 2, 4095, 65_537, 131_071])
+def test_the_histogram_of_any_length_is_numpys(size: int) -> None:
+    array = np.random.default_rng(size).standard_normal(size)
+    expected = np.histogram(array, BINS)[0] if size > 1 else np.eye(BINS, dtype=int)[BINS // 2]
+    np.testing.assert_array_equal(stats_of(array).histogram, expected)
+
+
+def test_what_is_held_is_read_once_and_has_the_same_statistics() -> None:
+    array = np.random.default_rng(4).standard_normal(CHUNK).astype(np.float32)
+    tensor = raws.lazy("x", array)
+    passes: list[int] = []
+
+    def read() -> Iterator[bytes]:
+        passes.append(1)
+        return tensor.chunks()
+
+    watched = replace(tensor, read=read)
+    found = [compute_stats(watched, held) for held in (array.nbytes, array.nbytes - 1, 0)]
+    assert found == [stats_of(array)] * 3
+    assert len(passes) == 1 + 2 + 2
+
+
 def test_weights_around_zero_have_numpys_mean() -> None:
     array = np.random.default_rng(1).standard_normal(300_000).astype(np.float32) * 0.02
     stats = stats_of(array)

@@ -32,7 +32,7 @@ from .contents import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from gpt2_convert.tensors.tensor import LazyTensor
@@ -50,7 +50,9 @@ ROWS = (
 
 def _outcomes(tensor: LazyTensor) -> Iterator[bytes | str]:
     """Yield what reading it chunk by chunk comes to, and reading it whole: bytes, or an error."""
-    for read in (lambda: b"".join(tensor.chunks()), lambda: tensor.array().tobytes()):
+    reads: list[Callable[[], bytes]]
+    reads = [lambda: b"".join(tensor.chunks()), lambda: tensor.array().tobytes()]
+    for read in reads:
         try:
             yield read()
         except Gpt2ConvertError as error:
