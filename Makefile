@@ -6,7 +6,7 @@ TOOL   := PYTHONPATH=tests $(BIN)/python -m tools
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test interop fuzz lint types format wheel sdist bench bench-pairs bench-run bench-bombs bench-robustness clean workflows
+.PHONY: help demo check test interop fuzz lint types format wheel sdist bench bench-scale bench-many bench-cold bench-pairs bench-run bench-bombs bench-robustness clean workflows
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,15 @@ sdist: $(VENV)/installed-release  ## Build the source archive
 
 bench: $(VENV)/installed-tests  ## Measure speed and memory (SIZES="124M 774M")
 	$(TOOL).bench $(SIZES)
+
+bench-scale: $(VENV)/installed-tests  ## Measure what more processors and larger models change
+	$(TOOL).bench_scale $(SIZES)
+
+bench-many: $(VENV)/installed-tests  ## Measure many small checkpoints in one process (COUNT=1000)
+	$(TOOL).bench_many $(COUNT)
+
+bench-cold: $(VENV)/installed-tests  ## Measure tf2npz on a disk, its source not in memory
+	$(TOOL).bench_cold $(SIZES)
 
 bench-pairs: $(VENV)/installed-tests  ## Measure the memory of every conversion (SIZES=1558M)
 	$(TOOL).bench --pairs $(SIZES)

@@ -1,12 +1,13 @@
-"""Measure tf2npz against cp and against TensorFlow with np.savez, in whole processes.
+"""Measure each job in whole processes, beside the peer that sets its limit: cp and cmp, NumPy, ...
 
     make bench                      124M and 774M
     make bench SIZES="124M 1558M"   any of OpenAI's sizes
     make bench-pairs SIZES=1558M    the peak memory of every source and target, with --digest
 
 Files lie in a RAM disk where there is one, so that the figures are of the program and not of a
-disk; the figures are medians of ROUNDS runs, the commands taking turns. For the pairs, which need
-room for two checkpoints and of which only the memory counts, they lie on the disk.
+disk; the figures are medians of ROUNDS runs, the commands taking turns. The disk has to hold three
+times the largest model, and the memory a fourth. For the pairs, which need room for two checkpoints
+and of which only the memory counts, files lie on the disk.
 """
 
 from __future__ import annotations
@@ -14,11 +15,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,17 +28,13 @@ from support.measure import measure
 from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.formats.safetensors.writer import write_tensors
 
+from .bench_rows import PROGRAM, list_stages
+from .timing import ROUNDS, list_rows, remove, time_rows
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ROUNDS = 5
-PROGRAM = Path(sys.executable).with_name("gpt2-convert")
 RAM_DISK = Path("/dev/shm")  # noqa: S108 - read by nobody else, and removed at the end
-TENSORFLOW = """
-import sys, numpy, tensorflow as tf
-reader = tf.train.load_checkpoint(sys.argv[1])
-numpy.savez(sys.argv[2], **{n: reader.get_tensor(n) for n in reader.get_variable_to_shape_map()})
-"""
 
 
 def make_checkpoint(folder: Path, size: str) -> Path:
@@ -54,39 +49,10 @@ def make_checkpoint(folder: Path, size: str) -> Path:
 
 
 def bench_size(size: str, folder: Path) -> Iterator[str]:
+    """Yield a line for each job, with its seconds over those of its peer."""
     source = make_checkpoint(folder, size)
-    shard = source / "model.ckpt.data-00000-of-00001"
-    target = folder / "out.npz"
-    commands: dict[str, list[str | Path]] = {
-        "cp": ["cp", shard, target],
-        "tf2npz": [PROGRAM, "tf2npz", source, target],
-        "tf2npz --no-verify": [PROGRAM, "tf2npz", "--no-verify", source, target],
-    }
-    if find_spec("tensorflow"):
-        prefix = source / "model.ckpt"
-        commands["TensorFlow, np.savez"] = [sys.executable, "-c", TENSORFLOW, prefix, target]
-    rounds: dict[str, list[float]] = {name: [] for name in commands}
-    peaks: dict[str, int] = {}
-    for turn in range(ROUNDS + 1):
-        for name, command in commands.items():
-            done = measure(command, folder)
-            target.unlink()
-            if done.code:
-                raise SystemExit(f"{name}: {done.stderr}")
-            peaks[name] = max(peaks.get(name, 0), done.peak)
-            if turn:  # the first is the warm-up
-                rounds[name].append(done.seconds)
-    base = statistics.median(rounds["cp"])
-    for name, times in rounds.items():
-        middle = statistics.median(times)
-        yield (
-            f"{size:<6} {name:<21} {middle:7.2f} s  {middle / base:5.1f} x cp"
-            f"  {peaks[name] / 1e6:8.0f} MB"
-        )
-    for name in ("inspect", "--help"):
-        command = [PROGRAM, name, *([source] if name == "inspect" else [])]
-        times = [measure(command, folder).seconds for _ in range(ROUNDS)]
-        yield f"{size:<6} {name:<21} {statistics.median(times):7.2f} s"
+    for rows in list_stages(source, convert_with):
+        yield from list_rows(size, rows, time_rows(rows, folder))
     shutil.rmtree(source)
 
 
@@ -156,13 +122,6 @@ def convert_with(source: Path, target: Path, to: str) -> Path:
     done = subprocess.run([PROGRAM, "convert", source, target, "--to", to, "-q"], check=True)
     assert done.returncode == 0
     return target
-
-
-def remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def main() -> None:

@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from support import bundles
 from support.measure import measure
-from tools.bench import PROGRAM, RAM_DISK, convert_with, make_checkpoint
+from tools.bench import RAM_DISK, convert_with, make_checkpoint
+from tools.bench_rows import PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,8 @@ from pathlib import Path
 from support.bombs import BOMBS
 from support.bombs.commands import COMMANDS, MOST_MEMORY, SECONDS, spell
 from support.measure import measure
-from tools.bench import PROGRAM, RAM_DISK
+from tools.bench import RAM_DISK
+from tools.bench_rows import PROGRAM
 
 ROUNDS = 3
 SHOWN = 12
