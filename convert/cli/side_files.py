@@ -128,8 +128,9 @@ def _check_sources(file: SideFile, final: Path, places: Places, *, there: bool, 
         prefix = f"{os.path.basename(real)}."
         inside = _lies_in(str(final), folder)
         if inside and is_model_file(final.name):
+            link = f"leads to {final}, which " if Path(file.path).name != final.name else ""
             raise TargetError(
-                f"{file.path}: has the name of a model's file, and lies beside {given}; "
+                f"{file.path}: {link}has the name of a model's file, and lies beside {given}; "
                 f"name the {file.what} otherwise"
             )
         related = inside and (whole or final.name.startswith(prefix))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ..display.line import count
+from ..display.line import count, show_text
 from ..display.table import draw_facts
 from ..errors import Gpt2ConvertError, spell_keyword
 from ..tensors.tolerance import EXACT, Tolerance
@@ -35,7 +35,7 @@ class Kind(StrEnum):
     LOGITS = "logits"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Finding:
     """One difference.
 
@@ -57,6 +57,9 @@ class Finding:
     hint: str | None = None
     advice: Advice | None = None
     map: DifferenceMap | None = None
+
+    def __repr__(self) -> str:
+        return f"<Finding {show_text(f'{self.kind} {self.tensor}: {self.message}')}>"
 
     def as_json(self, spell: Spell = spell_keyword) -> Json:
         """Return the finding as it stands in a report."""

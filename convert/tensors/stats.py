@@ -13,7 +13,7 @@ computing sample variances" (1979).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ..errors import FormatError
@@ -59,7 +59,7 @@ class TensorStats:
     max: int | float | None
     mean: float | None
     std: float | None
-    histogram: tuple[int, ...]
+    histogram: tuple[int, ...] = field(repr=False)
 
     def list_numbers(self) -> list[str]:
         """Return min, max, mean, std, NaN and infinite as a person reads them."""

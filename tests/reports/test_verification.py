@@ -117,3 +117,10 @@ def test_the_error_carries_the_report() -> None:
     error = VerificationError("out.npz: differs from its source", report)
     assert error.report is report
     assert str(error) == "out.npz: differs from its source"
+
+
+def test_a_finding_is_one_line_without_the_numbers_of_its_picture() -> None:
+    hostile = replace(FINDINGS[0], tensor="\x1b[31m" + "x" * 500, message="a\nb")
+    assert repr(FINDINGS[2]) == "<Finding missing wpe: not in the target>"
+    assert repr(hostile).isprintable()
+    assert len(repr(hostile)) < 250
