@@ -76,7 +76,7 @@ bench: $(VENV)/installed-tests  ## Measure speed and memory (SIZES="124M 774M")
 bench-scale: $(VENV)/installed-tests  ## Measure what more processors and larger models change
 	$(TOOL).bench_scale $(SIZES)
 
-bench-many: $(VENV)/installed-tests  ## Measure many small checkpoints in one process (COUNT=1000)
+bench-many: $(VENV)/installed-tests  ## Measure many small checkpoints at once (COUNT=1000)
 	$(TOOL).bench_many $(COUNT)
 
 bench-cold: $(VENV)/installed-tests  ## Measure tf2npz on a disk, its source not in memory

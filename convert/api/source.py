@@ -128,7 +128,13 @@ class Source:
         if self.dtype is None:
             return tensors
         return cast_tensors(
-            tensors, self.dtype, allow_overflow=self.allow_overflow, loss=loss, where=where
+            tensors,
+            self.dtype,
+            allow_overflow=self.allow_overflow,
+            loss=loss,
+            where=where,
+            # As a writer does; a comparison, which asks for the loss, reads several at a time.
+            one_by_one=loss is None,
         )
 
 

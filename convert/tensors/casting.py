@@ -42,13 +42,15 @@ def cast_tensors(
     where: str,
     allow_overflow: bool = False,
     loss: CastLoss | None = None,
+    one_by_one: bool = False,
 ) -> dict[str, LazyTensor]:
     """Return the tensors, each of type ``dtype`` and rounded as it is read.
 
     Tensors that are of that type already stay as they are. A finite number that becomes infinite
     is an error while its tensor is read, unless ``allow_overflow``; one whose bytes fail their
     checksum raises that instead. ``loss`` collects the errors of rounding; ``where`` is the file
-    that the tensors are of.
+    that the tensors are of. Where they are to be read ``one_by_one``, each is read by a thread of
+    its own while it is cast.
 
     Raises:
         UsageError: ``dtype`` is no floating-point type.
@@ -62,7 +64,12 @@ def cast_tensors(
     if loss is not None:
         loss.dtype = dtype
     cast_one = partial(
-        _cast_tensor, dtype=dtype, allow_overflow=allow_overflow, loss=loss, where=where
+        _cast_tensor,
+        dtype=dtype,
+        allow_overflow=allow_overflow,
+        loss=loss,
+        where=where,
+        one_by_one=one_by_one,
     )
     return {
         name: tensor if tensor.dtype is dtype else cast_one(tensor)
@@ -71,7 +78,13 @@ def cast_tensors(
 
 
 def _cast_tensor(
-    tensor: LazyTensor, dtype: DType, allow_overflow: bool, loss: CastLoss | None, where: str
+    tensor: LazyTensor,
+    dtype: DType,
+    allow_overflow: bool,
+    loss: CastLoss | None,
+    where: str,
+    *,
+    one_by_one: bool,
 ) -> LazyTensor:
     if not tensor.dtype.is_floating:
         raise UnsupportedError(
@@ -79,7 +92,10 @@ def _cast_tensor(
         )
 
     def read_whole() -> Iterator[bytes]:
-        return rechunk(_cast_chunks(tensor, tensor.chunks(), dtype, allow_overflow, loss, where))
+        chunks = tensor.chunks()
+        if one_by_one and tensor.nbytes > _ALONE:
+            chunks = run_ahead(chunks)
+        return rechunk(_cast_chunks(tensor, chunks, dtype, allow_overflow, loss, where))
 
     def read_at(offset: int, size: int) -> Iterator[bytes]:
         before, after = tensor.dtype.itemsize or 1, dtype.itemsize or 1
@@ -109,9 +125,6 @@ def _cast_chunks(
     """
     size = tensor.dtype.itemsize or 1
     lost = TensorLoss()
-    if loss is None and tensor.nbytes > _ALONE:
-        # To compare, several tensors are cast at a time; to write, this is the only one.
-        chunks = run_ahead(chunks)
     for chunk in chunks:
         after = cast(chunk, tensor.dtype, dtype, None if loss is None else lost.add)
         if loss is not None or not allow_overflow:

@@ -14,6 +14,8 @@ from support import bundles, oracle, raws
 from support.contracts import open_descriptors
 
 import gpt2_convert
+from gpt2_convert.io.processors import count_processors
+from gpt2_convert.tensors.side_by_side import MOST_WORKERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -169,5 +171,6 @@ def test_the_weights_are_in_memory_once(tmp_path: Path, dtype: str) -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < needed + (16 << 20)
+    # Beside them each thread holds the chunks of one tensor, before and after the cast.
+    assert peak < needed + (10 << 20) * max(2, min(count_processors(), MOST_WORKERS))
     assert model.params.wte.nbytes == 4 * 3000 * 512

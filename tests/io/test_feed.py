@@ -51,9 +51,10 @@ def test_items_of_several_threads_all_arrive(feed: Feed[int]) -> None:
 
 
 def test_a_thread_can_see_that_nobody_wants_its_items_any_more(feed: Feed[int]) -> None:
-    assert feed.wanted
+    wanted = [feed.wanted]
     feed.close()
-    assert not feed.wanted
+    wanted.append(feed.wanted)
+    assert wanted == [True, False]
     assert not feed.put(1)
 
 
