@@ -76,10 +76,10 @@ bench: $(VENV)/installed-tests  ## Measure speed and memory (SIZES="124M 774M")
 bench-scale: $(VENV)/installed-tests  ## Measure what more processors and larger models change
 	$(TOOL).bench_scale $(SIZES)
 
-bench-many: $(VENV)/installed-tests  ## Measure many small checkpoints at once (COUNT=1000)
+bench-many: $(VENV)/installed-tests  ## Measure many small conversions in one process
 	$(TOOL).bench_many $(COUNT)
 
-bench-cold: $(VENV)/installed-tests  ## Measure tf2npz on a disk, its source not in memory
+bench-cold: $(VENV)/installed-tests  ## Measure tf2npz from a disk, not from memory
 	$(TOOL).bench_cold $(SIZES)
 
 bench-pairs: $(VENV)/installed-tests  ## Measure the memory of every conversion (SIZES=1558M)

@@ -201,8 +201,7 @@ class LazyTensor:
         except (MemoryError, ValueError):
             next(self.chunks(), None)  # what is not even in the file is an error of the file's
             raise
-        for _ in fill(flat):
-            pass
+        self._check_filled(sum(piece.size for piece in fill(flat)), self.nbytes)
         return flat
 
     def _check_filled(self, filled: int, announced: int) -> None:
