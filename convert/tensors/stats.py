@@ -166,8 +166,8 @@ def _find_distribution(
     start = low * factor
     width = high * factor - start
     # Fresh memory for every step would take more time than the steps do.
-    room = np.empty(min(_BLOCK, tensor.size))
-    histogram = _Histogram(room.size)
+    room = np.empty(_BLOCK)
+    histogram = _Histogram()
     size, mean, squares = 0, 0.0, 0.0
     for block in _blocks(tensor):
         kept = block if finite == tensor.size else block[np.isfinite(block)]
@@ -207,17 +207,16 @@ class _Histogram:
 
     __slots__ = ("_bins", "_odd", "_pairs", "_scaled")
 
-    def __init__(self, most: int) -> None:
-        """Take up to ``most`` numbers at a time."""
+    def __init__(self) -> None:
         import numpy as np
 
-        self._scaled = np.empty(most)
-        self._bins = np.empty(most, np.uint8)
+        self._scaled = np.empty(_BLOCK)
+        self._bins = np.empty(_BLOCK, np.uint8)
         self._pairs = np.zeros(BINS << 8, np.int64)
         self._odd = [0] * BINS
 
     def add(self, share: Array) -> None:
-        """Count numbers."""
+        """Count numbers, no more than a block of them."""
         import numpy as np
 
         scaled, bins = self._scaled[: share.size], self._bins[: share.size]

@@ -66,6 +66,22 @@ def test_the_histogram_of_any_length_is_numpys(size: int) -> None:
     np.testing.assert_array_equal(stats_of(array).histogram, expected)
 
 
+@pytest.mark.parametrize("later", [[0.5, 9.0, -9.0], [0.5] * 100_000, [1e30, np.nan, 0.5], [0.5]])
+def test_whatever_comes_the_second_time_ends_in_an_error_or_in_statistics(
+    later: list[float],
+) -> None:
+    passes = iter([np.array([0.0, 1.0, 0.5], np.float32), np.array(later, np.float32)])
+    tensor = raws.lazy("x", np.zeros(3, np.float32))
+    changing = replace(tensor, read=lambda: iter([next(passes).tobytes()]))
+    if len(later) == 3:
+        stats = compute_stats(changing)
+        assert stats is not None
+        assert sum(stats.histogram) == 3
+    else:
+        with pytest.raises(FormatError, match=r"^x: it changed between two readings"):
+            compute_stats(changing)
+
+
 def test_what_is_held_is_read_once_and_has_the_same_statistics() -> None:
     array = np.random.default_rng(4).standard_normal(CHUNK).astype(np.float32)
     tensor = raws.lazy("x", array)
