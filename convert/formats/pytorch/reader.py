@@ -21,6 +21,7 @@ from ...checkpoint.raw import FileInfo, RawCheckpoint, RawConfig
 from ...errors import FormatError, UnsupportedError
 from ...io.source import SourceFile
 from ...quoting import quote
+from ...tensors.byte_order import fill_swapped
 from ...tensors.runs import Seekable
 from ...tensors.tensor import LazyTensor
 from ..foreign import explain_file
@@ -29,13 +30,14 @@ from .budget import Budget
 from .legacy import open_legacy
 from .signature import HEAD, NAME, has_signature, is_zip
 from .state_dict import MODEL_ARGS, find_state_dict
-from .views import is_run, read_tensor, read_tensor_at
+from .views import fill_tensor, is_run, read_tensor, read_tensor_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
     from typing import Final
 
+    from ...tensors.runs import Fill
     from .records import Record
     from .values import Tensor
 
@@ -127,10 +129,15 @@ def _open_part(file: SourceFile, budget: Budget) -> Part:
 
 
 def _find_way(record: Record, tensor: Tensor, label: str, *, swap: bool) -> Seekable:
+    run = is_run(tensor.shape, tensor.strides)
+    fill: Fill | None = partial(fill_tensor, record, tensor, label) if run else None
+    if swap and fill is not None:
+        fill = partial(fill_swapped, fill, tensor.dtype)
     return Seekable(
         partial(read_tensor, record, tensor, label, swap=swap),
         partial(read_tensor_at, record, tensor, label, swap=swap),
-        direct=is_run(tensor.shape, tensor.strides),
+        direct=run,
+        fill=fill,
     )
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ...errors import FormatError
     from ...io.source import SourceFile
+    from ...tensors.runs import Bytes
 
 
 class Record:
@@ -63,6 +64,19 @@ class Record:
             if whole:
                 found = crc32(chunk, found)
             yield chunk
+        if whole:
+            self._compare(found, label)
+        else:
+            self.check(label)
+
+    def fill(self, array: Bytes, start: int, label: str) -> Iterator[Bytes]:
+        """Put bytes of it into an array, yield each piece of that; the rest is as in chunks."""
+        whole = self.crc is not None and array.size == self.nbytes
+        found = 0
+        for piece in self.file.fill(array, self.offset + start, label):
+            if whole:
+                found = crc32(piece, found)
+            yield piece
         if whole:
             self._compare(found, label)
         else:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from ...tensors.runs import Bytes
     from .records import Record
     from .values import Tensor
 
@@ -57,6 +58,11 @@ def read_tensor(record: Record, tensor: Tensor, label: str, *, swap: bool) -> It
     else:
         chunks = rechunk(_gather_checked(record, tensor, label))
     return _swapped(chunks, tensor.dtype, itemsize) if swap and itemsize > 1 else chunks
+
+
+def fill_tensor(record: Record, tensor: Tensor, label: str, array: Bytes) -> Iterator[Bytes]:
+    """Put the elements of a tensor that is a run into an array, as they are stored."""
+    return record.fill(array, _start(tensor), label)
 
 
 def read_tensor_at(

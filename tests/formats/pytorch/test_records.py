@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from gpt2_convert import ChecksumError, FormatError
@@ -45,6 +46,21 @@ def test_all_chunks_come_before_the_error(path: Path) -> None:
         found.extend(record(path, 7).chunks(0, len(DATA), "'wte'"))
     assert str(caught.value) == expected
     assert b"".join(found) == DATA
+
+
+@pytest.mark.parametrize(("start", "size"), [(0, len(DATA)), (3, CHUNK + 9), (7, 0)])
+def test_an_array_is_filled_with_what_the_chunks_have_and_compared(
+    path: Path, start: int, size: int
+) -> None:
+    array = np.zeros(size, np.uint8)
+    for crc in (zlib.crc32(DATA), None):
+        pieces = [piece.tobytes() for piece in record(path, crc).fill(array, start, "'wte'")]
+        assert pieces == list(record(path, crc).chunks(start, size, "'wte'"))
+        assert array.tobytes() == DATA[start : start + size]
+    bad = record(path, 7)
+    for _ in range(2):
+        with pytest.raises(ChecksumError, match="'wte': CRC-32 0x00000007 expected"):
+            list(bad.fill(array, start, "'wte'"))
 
 
 def test_a_part_is_compared_with_the_whole_that_it_is_of(path: Path) -> None:

@@ -35,6 +35,9 @@ def contents(path: Path) -> Contents:
             for tensor in raw.tensors
         }
         assert len(found) == len(raw.tensors)
+        for tensor in raw.tensors:  # read straight into an array, it is the same
+            if tensor.dtype.in_numpy and getattr(tensor.read, "fill", None):
+                assert tensor.array().tobytes() == found[tensor.name][2]
     return found
 
 
