@@ -12,7 +12,7 @@ from .family import Drop
 from .scopes import describe_scope, find_scopes, list_scopes, parse_scope, starts
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from typing import Final
 
     from ..checkpoint.raw import RawCheckpoint
@@ -26,6 +26,7 @@ layer of one number costs as much time as any other."""
 
 _NUMBER: Final = Drop({}, "a number without axes, as no weight of the model is")
 """What a trainer counts: steps, epochs, the best loss so far."""
+_EMPTY: Final = Drop({}, "an empty array, as no weight of the model is")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,7 @@ def match(
         family.expand_drops(reading.n_layer, reading.spelling, reading.scope),
         scopes=family.spellings[reading.spelling].scopes,
     )
+    modules = {reading.scope + each for each in _list_modules(reading.slots)}
     found: dict[str, tuple[Slot, LazyTensor]] = {}
     dropped: list[tuple[LazyTensor, Drop]] = []
     unknown: list[LazyTensor] = []
@@ -103,8 +105,10 @@ def match(
             dropped.append((tensor, rule))
         elif scope is not None and reading.is_outside(name):
             dropped.append((tensor, outside))
-        elif _is_number(tensor) and not _may_be_needed(tensor.name, name, reading, family):
-            dropped.append((tensor, _NUMBER))
+        elif (_is_number(tensor) or 0 in tensor.shape) and not (
+            _may_be_needed(tensor.name, name, reading, family) or _find_owner(name) in modules
+        ):
+            dropped.append((tensor, _EMPTY if tensor.shape else _NUMBER))
         else:
             unknown.append(tensor)
     slots = reading.slots.values()
@@ -168,6 +172,17 @@ def _may_be_needed(own: str, name: str, reading: _Reading, family: Family) -> bo
     return any(piece in f".{own}" for piece in family.architectures) or family.is_in_layer(
         name.removeprefix(reading.scope), reading.spelling
     )
+
+
+def _list_modules(names: Iterable[str]) -> set[str]:
+    """Return the tensors of a model and what they stand in, but for what holds other modules."""
+    owners = {_find_owner(name) for name in names}
+    return {*names, *owners} - {_find_owner(owner) for owner in owners} - {""}
+
+
+def _find_owner(name: str) -> str:
+    """Return a name without its last part; an empty text where it has no other."""
+    return name[: max(name.rfind("."), name.rfind("/"), 0)]
 
 
 def _read(

@@ -196,11 +196,37 @@ def test_a_number_without_axes_is_no_weight(arrays: Callable[[], dict[str, Array
         ("h.0.attn.gate", np.array(0.5, np.float32)),  # which a layer may compute with
         ("transformer.h.7.scale", np.array(0.5, np.float32)),
         ("lm_head.weight_scale", np.array(0.5, np.float32)),  # without which weights are nothing
+        ("wte.scale", np.array(0.5, np.float32)),  # in a module of the model
+        ("transformer.ln_f.gain", np.array(0.5, np.float32)),
+        ("lm_head.temperature", np.array(0.5, np.float32)),
+        ("logit_scale", np.array(0.5, np.float32)),  # as CLIP and others have it
+        ("transformer.logit_scale", np.array(0.5, np.float32)),
     ],
 )
 def test_what_a_model_may_compute_with_is_not_left_out(name: str, number: Array) -> None:
     with pytest.raises(SchemaError, match=f"'{name}' .* is in no row"):
         adopt(raws.raw({**raws.huggingface(), name: number}, bundles.TINY))
+
+
+@pytest.mark.parametrize("name", ["model/wte/scale", "policy/model/ln_f/scale"])
+def test_a_number_in_a_module_is_kept_apart_in_a_scope_too(name: str) -> None:
+    scope = name[: name.index("model/")]
+    arrays = {scope + key: array for key, array in bundles.gpt2_arrays().items()}
+    with pytest.raises(SchemaError, match=f"'{name}' .* is in no row"):
+        adopt(raws.raw({**arrays, name: np.array(0.5, np.float32)}, bundles.TINY))
+    steps = {scope + "model/iter_num": np.array(7)}
+    checkpoint = adopt(raws.raw({**arrays, **steps}, bundles.TINY))
+    assert [each.source_name for each in checkpoint.dropped] == list(steps)
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0)])
+def test_an_empty_array_is_no_weight(shape: tuple[int, ...]) -> None:
+    empty = np.zeros(shape, np.float32)
+    checkpoint = adopt(raws.raw({**raws.huggingface(), "notes": empty}, bundles.TINY))
+    (dropped,) = checkpoint.dropped
+    assert (dropped.source_name, dropped.reason[:14]) == ("notes", "an empty array")
+    with pytest.raises(SchemaError, match=r"'h\.0\.attn\.gate' .* is in no row"):
+        adopt(raws.raw({**raws.huggingface(), "h.0.attn.gate": empty}, bundles.TINY))
 
 
 def test_a_weight_without_axes_is_no_counter() -> None:
