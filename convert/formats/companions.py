@@ -143,7 +143,7 @@ def check_companion(
         UnsupportedError: it is a link that leads out of its folder.
         FormatError: it is something else than its name says.
     """
-    file = _open(companion)
+    file = _open(companion.path)
     try:
         return check_contents(file, n_vocab, allowance)
     finally:
@@ -162,7 +162,7 @@ def copy_companion(
         OSError: the copy cannot be written.
     """
     running = _start_hash()
-    source = _open(companion)
+    source = _open(companion.path)
     try:
         check_contents(source, n_vocab, allowance)
         with open(folder / companion.name, "xb") as target:
@@ -178,12 +178,12 @@ def compare_companion(companion: Companion, target: Path) -> CopiedFile | None:
     """Read a companion and ``target`` afresh; None if they differ.
 
     Raises:
-        Gpt2ConvertError: one of them cannot be read.
+        Gpt2ConvertError: one of them cannot be read, or is a link that leads out of its folder.
     """
     running = _start_hash()
-    first = SourceFile(companion.path)
+    first = _open(companion.path)
     try:
-        second = SourceFile(target)
+        second = _open(target)
         try:
             if first.size != second.size:
                 return None
@@ -212,8 +212,7 @@ def _chunks(file: SourceFile) -> Iterator[bytes]:
     return file.chunks(0, file.size, "the file")
 
 
-def _open(companion: Companion) -> SourceFile:
-    path = companion.path
+def _open(path: Path) -> SourceFile:
     if path.is_symlink() and not os.path.exists(path):
         raise SourceNotFoundError(f"{path}: {_NOWHERE}", _LEAVE)
     file = SourceFile(path)

@@ -63,9 +63,12 @@ def _open_hdf5(path: Path, step: int | None) -> RawCheckpoint:
     """Open an HDF5 file; its reader is imported for that, since few commands need it."""
     from .hdf5.reader import open_hdf5
 
-    if path.is_dir():
-        return replace(open_hdf5(path / KERAS_MODEL, step), folder=path)
-    return open_hdf5(path, step)
+    folder_named = path.is_dir()
+    path = path / KERAS_MODEL if folder_named else path
+    raw = open_hdf5(path, step)
+    # As with safetensors: what lies beside a file of this tool need not belong to it.
+    belongs = path.name == KERAS_MODEL and (folder_named or not raw.configs)
+    return replace(raw, folder=path.parent) if belongs else raw
 
 
 def _reopen_hdf5(path: Path, step: int | None) -> RawCheckpoint:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import h5py
 import pytest
-from support import raws
+from safetensors.numpy import save_file
+from support import bundles, raws, torch_files
 
-from gpt2_convert import FormatError, Kind
+import gpt2_convert
+from gpt2_convert import FormatError, Kind, UnsupportedError
 from gpt2_convert.api.companions import (
     check_companions,
     choose_companions,
@@ -20,9 +25,168 @@ from gpt2_convert.formats.writers import WRITERS
 from gpt2_convert.model.adopt import adopt
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+    from typing import Any, Literal
+
+    import numpy as np
 
     from gpt2_convert import Checkpoint
+
+    Save = Callable[[Path, dict[str, np.ndarray[Any, Any]]], object]
+
+
+def save_torch(path: Path, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
+    torch_files.write(path, torch_files.state_dict(arrays))
+
+
+def save_safetensors(path: Path, arrays: dict[str, np.ndarray[Any, Any]]) -> None:
+    save_file(arrays, path)
+
+
+def write_file(folder: Path, name: str, save: Save) -> None:
+    save(folder / name, raws.huggingface())
+
+
+def write_shards(folder: Path, index: str, save: Save) -> None:
+    """Write every second tensor into either of two files."""
+    weights = raws.huggingface()
+    stem, suffix = ("model", ".safetensors") if "safe" in index else ("pytorch_model", ".bin")
+    shards = [f"{stem}-{number:05d}-of-00002{suffix}" for number in (1, 2)]
+    for first, shard in enumerate(shards):
+        save(folder / shard, {name: weights[name] for name in list(weights)[first::2]})
+    places = {name: shards[number % 2] for number, name in enumerate(weights)}
+    (folder / index).write_text(json.dumps({"metadata": {}, "weight_map": places}))
+
+
+def write_bundle(folder: Path, name: str, save: Save) -> None:
+    bundles.write_gpt2(folder, hparams=False)
+    (folder / "checkpoint").write_text('model_checkpoint_path: "model.ckpt"\n')
+
+
+def write_keras(folder: Path, name: str, save: Save) -> None:
+    with h5py.File(folder / name, "w") as file:
+        for variable, array in raws.keras("transformer/tfgpt2lm_head_model/transformer/").items():
+            file[variable] = array
+
+
+WRITTEN: list[tuple[str, Callable[[Path, str, Save], None], Save]] = [
+    ("model.safetensors", write_file, save_safetensors),
+    ("model.safetensors.index.json", write_shards, save_safetensors),
+    ("ckpt.pt", write_file, save_torch),
+    ("pytorch_model.bin", write_file, save_torch),
+    ("pytorch_model.bin.index.json", write_shards, save_torch),
+    ("model.ckpt", write_bundle, save_torch),
+    ("model.ckpt.index", write_bundle, save_torch),
+    ("model.ckpt.data-00000-of-00001", write_bundle, save_torch),
+    ("checkpoint", write_bundle, save_torch),
+    ("tf_model.h5", write_keras, save_torch),
+]
+"""What a user names, and how it and what belongs to it are written."""
+STRANGE = ("data.json", "id_rsa", "secrets.txt", "tokenization_own.py", "train.py")
+TOKENIZER = {"hf": {"merges.txt", "vocab.json"}, "tensorflow": {"encoder.json", "vocab.bpe"}}
+
+
+def fill(folder: Path) -> None:
+    """Put a tokenizer, a configuration and what has nothing to do with a model into ``folder``."""
+    config = {**raws.CONFIG, "layer_norm_epsilon": 0.001}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "vocab.json").write_text('{"a": 0, "b": 1}')
+    (folder / "merges.txt").write_text("a b\n")
+    for name in (*STRANGE, ".env"):
+        (folder / name).write_text("{}")
+    (folder / "runs").mkdir()
+    (folder / "datasets").symlink_to("/etc")
+    (folder / "notes.txt").symlink_to("../elsewhere")
+    (folder / "gone").symlink_to("nowhere")
+    (folder.parent / "elsewhere").write_text("elsewhere")
+
+
+@pytest.mark.parametrize("to", ["hf", "tensorflow", "npz"])
+@pytest.mark.parametrize(("name", "write", "save"), WRITTEN, ids=[each[0] for each in WRITTEN])
+def test_with_a_file_that_was_named_goes_the_tokenizer_and_nothing_strange(
+    name: str,
+    write: Callable[[Path, str, Save], None],
+    save: Save,
+    to: Literal["hf", "tensorflow", "npz"],
+    tmp_path: Path,
+) -> None:
+    folder, target = tmp_path / "project", tmp_path / "target"
+    folder.mkdir()
+    write(folder, name, save)
+    fill(folder)
+    report = gpt2_convert.convert(folder / name, target, to=to)
+    assert report.config
+    assert report.config.layer_norm_epsilon == 0.001
+    listed = {each.source_name for each in report.companions} | {each.name for each in report.left}
+    assert listed == {"merges.txt", "vocab.json"}  # of the rest, nothing is said
+    if to == "npz":
+        return
+    found = set(os.listdir(target))
+    assert found >= TOKENIZER[to]
+    assert not found & {*STRANGE, ".env", "runs", "datasets", "notes.txt", "gone"}
+    compared = gpt2_convert.verify(folder / name, target)
+    assert compared.ok
+    assert set(compared.companions) == TOKENIZER["hf"]
+    assert not set(STRANGE) & set(compared.not_compared)
+
+
+@pytest.mark.parametrize("to", ["hf", "tensorflow"])
+@pytest.mark.parametrize(
+    ("name", "write", "save"),
+    [each for each in WRITTEN if each[0] != "ckpt.pt"],
+    ids=[each[0] for each in WRITTEN if each[0] != "ckpt.pt"],
+)
+def test_of_a_folder_that_was_named_every_file_goes_but_no_link_out_of_it(
+    name: str,
+    write: Callable[[Path, str, Save], None],
+    save: Save,
+    to: Literal["hf", "tensorflow"],
+    tmp_path: Path,
+) -> None:
+    folder, target = tmp_path / "project", tmp_path / "target"
+    folder.mkdir()
+    write(folder, name, save)
+    fill(folder)
+    report = gpt2_convert.convert(folder, target, to=to)
+    assert {each.source_name for each in report.companions} == {
+        *STRANGE,
+        "merges.txt",
+        "vocab.json",
+    }
+    reasons = {each.name: each.reason for each in report.left}
+    assert reasons["notes.txt"] == "a link that leads out of its folder"
+    assert reasons["gone"] == "a link that leads nowhere"
+    assert reasons["runs"] == reasons["datasets"] == "a folder"
+    assert not set(os.listdir(target)) & {".env", "runs", "datasets", "notes.txt", "gone"}
+
+
+@pytest.mark.parametrize("name", ["weights.npz", "weights.h5", "tf_model.h5", "model.safetensors"])
+def test_beside_a_file_of_this_tool_there_is_nothing(name: str, tiny: Path, tmp_path: Path) -> None:
+    folder, target = tmp_path / "project", tmp_path / "target"
+    folder.mkdir()
+    gpt2_convert.convert(tiny, folder / name)
+    fill(folder)
+    report = gpt2_convert.convert(folder / name, target, to="hf")
+    assert (report.companions, report.left) == ((), ())
+    assert report.config
+    assert report.config.layer_norm_epsilon == 1e-5
+    assert set(os.listdir(target)) == {"config.json", "model.safetensors"}
+
+
+def test_verify_reads_no_more_of_what_lies_elsewhere_than_convert(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir()
+        write_file(folder, "model.safetensors", save_safetensors)
+        (folder / "config.json").write_text(json.dumps(raws.CONFIG))
+        (folder / "vocab.json").write_text('{"a": 0}')
+    (second / "vocab.json").rename(tmp_path / "vocab.json")
+    (second / "vocab.json").symlink_to("../vocab.json")
+    for pair in ((first, second), (second, first)):
+        with pytest.raises(UnsupportedError, match=r"second/vocab\.json: .*weights_only=True"):
+            gpt2_convert.verify(*pair)
+        assert gpt2_convert.verify(*pair, weights_only=True).ok
 
 
 def checkpoint_in(folder: Path) -> Checkpoint:
