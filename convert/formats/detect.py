@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import FormatError, Gpt2ConvertError, SourceNotFoundError, UsageError
+from ..errors import (
+    FormatError,
+    Gpt2ConvertError,
+    SourceNotFoundError,
+    UnsupportedError,
+    UsageError,
+)
 from ..io.source import SourceFile
 from ..quoting import quote_some
 from .folders import list_names
 from .foreign import explain_candidate, explain_file, explain_folder
+from .foreign_kinds import describe_archive
 from .huggingface.folder import find_other_container
 from .limits import MAX_LOOKUPS
 from .readers import READERS
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Final
 
 
+_HEAD: Final = 4096
 _MOST_FOLDERS: Final = 20
 """Folders that are looked into where the one that was named holds no checkpoint."""
 
@@ -59,6 +67,8 @@ def _explain(path: Path) -> Gpt2ConvertError:
         looked_at = [path / name for name in names[:MAX_LOOKUPS]]
         for each in looked_at:
             if each.is_file() and _is_recognised(each):
+                if text := _describe_archive(each):
+                    return UnsupportedError(f"{path}: holds {each.name!r}: {text}")
                 return SourceNotFoundError(f"{path}: holds {each.name!r}; name that file")
         if known_as := explain_folder(path):
             return known_as
@@ -80,6 +90,14 @@ def _explain(path: Path) -> Gpt2ConvertError:
     finally:
         file.close()
     return unknown or FormatError(f"{path}: starts with {head!r}, unknown here; known are: {known}")
+
+
+def _describe_archive(path: Path) -> str | None:
+    file = SourceFile(path)
+    try:
+        return describe_archive(file.read(0, min(file.size, _HEAD), "the start"))
+    finally:
+        file.close()
 
 
 def _find_foreign(paths: list[Path]) -> Gpt2ConvertError | None:

@@ -181,6 +181,14 @@ def _describe_zip(head: bytes) -> str:
     return f"a zip file; {_UNPACK}"
 
 
+def describe_archive(head: bytes) -> str | None:
+    """Return the sentence for a zip file that holds no weights as they are, by its first member."""
+    if head[:4] != b"PK\3\4":
+        return None
+    text = _describe_zip(head)
+    return text if text.endswith(_UNPACK) else None
+
+
 def _is_pickle(head: bytes) -> bool:
     """Whether it starts with the opcode PROTO and one of the protocols that have it."""
     return head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from typing import TYPE_CHECKING
 
 import h5py
@@ -13,6 +14,7 @@ from support import bundles, raws
 from support.contracts import no_hang
 
 import gpt2_convert
+from gpt2_convert.errors import SourceNotFoundError, UnsupportedError
 from gpt2_convert.formats.detect import detect
 
 if TYPE_CHECKING:
@@ -141,3 +143,13 @@ def test_what_a_download_left_in_a_folder_is_named(
     with pytest.raises(gpt2_convert.FormatError, match=says) as caught:
         detect(tmp_path)
     assert str(caught.value).startswith(f"{tmp_path / name}: ")
+
+
+def test_a_folder_with_an_archive_alone_says_to_unpack_it(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
+        archive.writestr("124M/hparams.json", "{}")
+    with pytest.raises(UnsupportedError, match=r"holds 'model\.zip': a zip file; unpack it"):
+        detect(tmp_path)
+    np.savez(tmp_path / "a.npz", x=np.ones(3))
+    with pytest.raises(SourceNotFoundError, match=r"holds 'a\.npz'; name that file"):
+        detect(tmp_path)

@@ -137,7 +137,7 @@ def test_a_folder_that_has_nothing_else_says_so(what: str, beside: bool, tmp_pat
         (tmp_path / "config.json").write_text("{}")
         (tmp_path / "README.md").write_text("<h1>GPT-2</h1>")
     if what == "zip":
-        words = "holds 'weights.bin'; name that file"  # a NumPy archive is one, too
+        words = "holds 'weights.bin': a zip file; unpack it first"
     with pytest.raises(gpt2_convert.Gpt2ConvertError, match=words):
         open_raw(tmp_path)
 
