@@ -36,7 +36,7 @@ class RawConfig:
     ``damage`` is what speaks against believing it, where that was seen already. Where it is
     ``complete``, what it does not state is GPT-2's own, as in the files of this tool. Where it is
     ``as_is``, it states nothing of a model: a checkpoint was converted under its own names.
-    ``origin`` is the format that the first source had, of which a file of this tool was made.
+    ``origin`` is the format that the first source had, of which such a file was made.
     """
 
     where: str

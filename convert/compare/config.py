@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import FormatError, UnsupportedError
-from ..formats.huggingface.writer import ARCHITECTURES
 from ..model.config import complete_sizes
+from ..model.document import ARCHITECTURES
 from ..model.schema import load_family
 from ..model.stated import TIED, read_stated
 from ..quoting import clip

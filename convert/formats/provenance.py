@@ -1,15 +1,14 @@
 """What this tool's own files state beside their tensors: where the model comes from, and its sizes.
 
-The statement is a JSON object. Nothing in it depends on clock, host or path, nor on this tool's own
-files in between: the source's format is that of the first source, so that a way there and back
-gives the same bytes again::
+The statement is a JSON object. Nothing in it depends on clock, host or path, nor on the containers
+that the model was in before, so that a way there and back gives the same bytes again::
 
-    {"hparams": {"n_vocab": 50257, …}, "source_format": "tensorflow", "config": {…},
-     "checksum": "…"}
+    {"hparams": {"n_vocab": 50257, …}, "config": {…}, "checksum": "…"}
 
-``config`` is there only if the source is a Hugging Face model, or was once made from one, and has a
-config.json: all of that. A checkpoint that was converted as it is has ``"as_is": true`` in place of
-both, and states nothing of a model. ``checksum`` is the SHA-256 of the other fields as compact JSON
+``config`` is what config.json says in a Hugging Face folder, and is there only if that is more than
+follows from the hparams. A checkpoint that was converted as it is has ``"as_is": true`` in place of
+both, and ``"source_format"``, that of the first source; it states nothing of a model. In older
+files a model has that, too. ``checksum`` is the SHA-256 of the other fields as compact JSON
 with sorted keys, so that a changed byte is seen; the statements of older files have none. Each
 container has its own place for the statement:
 
@@ -29,6 +28,7 @@ from ..checkpoint.canonical import Checkpoint
 from ..checkpoint.raw import RawConfig
 from ..errors import UnsupportedError
 from ..model.config import state_hparams
+from ..model.document import find_document
 from ..model.schema import load_family
 from ..quoting import quote, quote_some
 
@@ -61,14 +61,14 @@ _DAMAGED: Final = "fetch or convert the file again"
 
 def state(checkpoint: TensorCollection) -> dict[str, object]:
     """Return what a target states of ``checkpoint``."""
-    origins = (config.origin for config in checkpoint.raw.configs if config.origin)
-    statement: dict[str, object] = {SOURCE_FORMAT: next(origins, checkpoint.format)}
-    if not isinstance(checkpoint, Checkpoint):
-        statement[AS_IS] = True
+    statement: dict[str, object]
+    if isinstance(checkpoint, Checkpoint):
+        statement = {HPARAMS: state_hparams(checkpoint.config)}
+        if (document := find_document(checkpoint)) is not None:
+            statement[CONFIG] = document
     else:
-        statement = {HPARAMS: state_hparams(checkpoint.config), **statement}
-        if checkpoint.config.document is not None:
-            statement[CONFIG] = checkpoint.config.document
+        origins = (config.origin for config in checkpoint.raw.configs if config.origin)
+        statement = {SOURCE_FORMAT: next(origins, checkpoint.format), AS_IS: True}
     return {**statement, CHECKSUM: _digest(statement)}
 
 
@@ -132,7 +132,7 @@ def read_metadata(metadata: Mapping[str, str], where: str) -> RawConfig | None:
     if text is None:
         for key, value in metadata.items():
             ours = f'"{HPARAMS}"' in value or f'"{AS_IS}"' in value
-            if ours and f'"{SOURCE_FORMAT}"' in value:
+            if ours and any(f'"{field}"' in value for field in (SOURCE_FORMAT, CHECKSUM)):
                 reason = f"damaged: the key {METADATA_KEY!r} expected, found {quote(key)}"
                 return RawConfig(where, value.encode(), f"{reason}; {_DAMAGED}")
         return None

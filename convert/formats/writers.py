@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from ..model.document import build_document
 from .companions import OPENAI_NAMES
 from .hdf5 import writer as hdf5
 from .huggingface import writer as huggingface
@@ -89,7 +90,7 @@ WRITERS: Final[dict[str, Writer]] = {
         safetensors.load,
         ("/",),
         "safetensors",
-        huggingface.build_config,
+        build_document,
         folder_of=huggingface.FILES,
     ),
     tensorflow.NAME: Writer(

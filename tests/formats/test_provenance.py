@@ -33,34 +33,36 @@ def carrying(document: dict[str, Any]) -> Checkpoint:
     return replace(PLAIN, config=replace(PLAIN.config, document=document))
 
 
-DOCUMENT = {"n_embd": 32, "activation_function": "gelu_new"}
-WITH_CONFIG = carrying(DOCUMENT)
+DOCUMENT = {
+    "activation_function": "gelu_new", "architectures": ["GPT2LMHeadModel"], "model_type": "gpt2",
+    "n_embd": 32, "n_head": 4, "n_layer": 3, "n_positions": 16, "tie_word_embeddings": True,
+    "vocab_size": 61,
+}  # fmt: skip
+WITH_CONFIG = carrying({"n_embd": 32, "activation_function": "gelu_new"})
 # As sha256sum prints them for the compact JSON of the other fields, keys sorted.
-PLAIN_SUM = "ab3993983e93a14fbb08444e2504a34a33ed2aab27698f485849ecf5aac0daa4"
-CONFIG_SUM = "29e0eac773bf861533e008c51106a1581282bca6d08e641e809d189b5302de72"
+PLAIN_SUM = "d02e21233acf72d8df87e6eae1b71a07f2d144a5be1206c31ed3227967a18e4b"
+CONFIG_SUM = "d3b8ea2974cf5f25c311e91a07ce1dc17d962b275be5b44987b0df8fddea4ad7"
 
 
 def test_a_zip_comment_is_the_statement_as_json_and_ends_with_its_checksum() -> None:
     assert provenance.state_in_comment(PLAIN) == (
         b'{"hparams": {"n_vocab": 61, "n_ctx": 16, "n_embd": 32, "n_head": 4, "n_layer": 3}, '
-        b'"source_format": "memory", "checksum": "' + PLAIN_SUM.encode() + b'"}'
+        b'"checksum": "' + PLAIN_SUM.encode() + b'"}'
     )
 
 
 def test_the_metadata_are_one_key_with_compact_and_sorted_json() -> None:
     assert provenance.state_in_metadata(WITH_CONFIG) == {
         "gpt2-convert": f'{{"checksum":"{CONFIG_SUM}",'
-        '"config":{"activation_function":"gelu_new","n_embd":32},'
-        '"hparams":{"n_ctx":16,"n_embd":32,"n_head":4,"n_layer":3,"n_vocab":61},'
-        '"source_format":"memory"}'
+        f'"config":{compact(DOCUMENT)},'
+        '"hparams":{"n_ctx":16,"n_embd":32,"n_head":4,"n_layer":3,"n_vocab":61}}'
     }
 
 
 def test_attributes_are_text_and_objects_json() -> None:
     assert provenance.state_in_attributes(WITH_CONFIG) == {
         "hparams": b'{"n_vocab": 61, "n_ctx": 16, "n_embd": 32, "n_head": 4, "n_layer": 3}',
-        "source_format": b"memory",
-        "config": b'{"n_embd": 32, "activation_function": "gelu_new"}',
+        "config": json.dumps(DOCUMENT).encode(),
         "checksum": CONFIG_SUM.encode(),
     }
 
@@ -104,8 +106,8 @@ def test_a_changed_statement_of_what_was_taken_as_it_is_is_damaged(
 
 
 STATEMENTS = {
-    "hparams": (PLAIN, statement("memory"), bundles.TINY),
-    "config": (WITH_CONFIG, statement("memory", config=DOCUMENT), DOCUMENT),
+    "hparams": (PLAIN, statement(), bundles.TINY),
+    "config": (WITH_CONFIG, statement(config=DOCUMENT), DOCUMENT),
     "as it is": (TAKEN, {**AS_IS, "checksum": sum_of(AS_IS)}, AS_IS),
 }
 every_statement = pytest.mark.parametrize(
@@ -183,7 +185,7 @@ def test_a_statement_of_before_there_were_checksums_is_read(
 def test_a_statement_that_was_changed_does_not_match_its_checksum(
     changed: dict[str, Any], place: str, read: Callable[[dict[str, Any]], RawConfig | None]
 ) -> None:
-    found = read({**statement("memory", config=DOCUMENT), **changed})
+    found = read({**statement(config=DOCUMENT), **changed})
     assert found is not None
     with pytest.raises(gpt2_convert.FormatError) as caught:
         found.fields()
@@ -195,7 +197,7 @@ def test_a_statement_that_was_changed_does_not_match_its_checksum(
 @pytest.mark.parametrize("field", ["source-format", "checksvm", "confog"])
 def test_a_field_that_no_statement_has_is_damage(field: str) -> None:
     for read in (read_comment, read_metadata):
-        found = read({**statement("memory"), field: "x"})
+        found = read({**statement(), field: "x"})
         assert found is not None
         with pytest.raises(gpt2_convert.FormatError, match=f"damaged: '{field}', which no "):
             found.fields()
@@ -231,7 +233,7 @@ def test_metadata_under_our_key_are_left_as_they_are_to_fail_where_they_are_pars
 def test_metadata_of_another_program_state_nothing_and_ours_under_another_key_are_damaged() -> None:
     assert provenance.read_metadata({}, "x") is None
     assert provenance.read_metadata({"format": "pt", "hparams": "{}"}, "x") is None
-    found = provenance.read_metadata({"gpt2-conwert": compact(statement("npz"))}, "x")
+    found = provenance.read_metadata({"gpt2-conwert": compact(statement())}, "x")
     assert found is not None
     with pytest.raises(gpt2_convert.FormatError, match=r"^x: metadata: damaged: the key "):
         found.fields()
@@ -296,7 +298,7 @@ def test_a_config_is_stated_up_to_the_last_byte_that_there_is_room_for(
 
 
 def test_metadata_of_megabytes_are_not_parsed() -> None:
-    text = compact(statement("npz", config={"essay": "x" * (1 << 20)}))
+    text = compact(statement(config={"essay": "x" * (1 << 20)}))
     found = provenance.read_metadata({"gpt2-convert": text}, "x")
     assert found is not None
     with pytest.raises(gpt2_convert.FormatError) as caught:

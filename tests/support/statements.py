@@ -13,12 +13,11 @@ if TYPE_CHECKING:
 
 
 def statement(
-    source_format: str,
     hparams: Mapping[str, object] = bundles.TINY,
     config: Mapping[str, object] | None = None,
 ) -> dict[str, object]:
     """A statement with its checksum: the SHA-256 of the rest, compact and with sorted keys."""
-    stated: dict[str, object] = {"hparams": dict(hparams), "source_format": source_format}
+    stated: dict[str, object] = {"hparams": dict(hparams)}
     if config is not None:
         stated["config"] = dict(config)
     return {**stated, "checksum": hashlib.sha256(compact(stated).encode()).hexdigest()}

@@ -1,8 +1,8 @@
 r"""NumPy archives: a zip file with one ``<tensor name>.npy`` member a tensor.
 
 A member is a header (:mod:`.npy_header`) and the elements. The archives of this tool carry in the
-zip comment the JSON object ``{"hparams": {…}, "source_format": "…"}``, and ``"config"`` with a
-whole config.json where the model was Hugging Face's.
+zip comment the JSON object ``{"hparams": {…}, "checksum": "…"}``, and ``"config"`` with a whole
+config.json where that says more.
 
 zipfile finds and inflates the members; NumPy parses their headers. The CRC-32 of a member is
 compared here, because zipfile withholds the last bytes of one that does not match. Stored and

@@ -28,11 +28,11 @@ from typing import TYPE_CHECKING
 import google_crc32c
 
 from ...errors import Advice, UnsupportedError
+from ...model.document import build_document, find_document
 from ...model.schema import load_family
 from ...quoting import clip, quote
 from ...tensors.dtype import DType
 from ...tensors.read_ahead import read_ahead
-from ..huggingface.writer import build_config
 from ..statements import CONFIG, HPARAMS, spell_config
 from .entries import DTYPES, Entry
 from .index_writer import build_index
@@ -179,8 +179,6 @@ def _state_hparams(checkpoint: Checkpoint) -> dict[str, int]:
 
 def _build_config(checkpoint: Checkpoint) -> Mapping[str, object]:
     """Return the contents of config.json; nothing where it has nothing to add."""
-    without = replace(checkpoint, config=replace(checkpoint.config, document=None))
-    config, implied = build_config(checkpoint), build_config(without)
-    # As texts, because Python takes 1 for true.
-    alike = json.dumps(config, sort_keys=True) == json.dumps(implied, sort_keys=True)
-    return {} if alike and not checkpoint.config.unusual() else config
+    if checkpoint.config.unusual():
+        return build_document(checkpoint)
+    return find_document(checkpoint) or {}

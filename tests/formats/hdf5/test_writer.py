@@ -88,10 +88,9 @@ def test_groups_and_attributes_list_in_the_order_of_creation(
         assert list(file["blocks"]) == [str(layer) for layer in range(12)]
         assert list(file["blocks/11"]) == ["ln_1", "attn", "ln_2", "mlp"]
         assert list(file["blocks/11/attn/c_attn"]) == ["w", "b"]
-        assert list(file.attrs) == ["hparams", "source_format", "checksum"]
+        assert list(file.attrs) == ["hparams", "checksum"]
         assert json.loads(file.attrs["hparams"]) == TWELVE
-        assert file.attrs["source_format"] == b"tensorflow"
-        checksum = statement("tensorflow", TWELVE)["checksum"]
+        checksum = statement(TWELVE)["checksum"]
         assert file.attrs["checksum"].decode() == checksum
 
 

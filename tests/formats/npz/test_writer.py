@@ -58,4 +58,4 @@ def test_an_archive_of_numpy_is_written_anew_with_the_same_members(tmp_path: Pat
         assert second.namelist() == first.namelist()
         for name in first.namelist():
             assert second.read(name) == first.read(name)
-        assert json.loads(second.comment) == statement("npz")
+        assert json.loads(second.comment) == statement()
