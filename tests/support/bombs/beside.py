@@ -82,7 +82,7 @@ def write_extras(folder: Path) -> None:
     """Write two sound models, of which one has 15,000 tensors more."""
     arrays = raws.canonical()
     save(folder / "a.safetensors", arrays, bundles.TINY)
-    more = {f"more{number}": np.zeros(0, np.float32) for number in range(15_000)}
+    more = {f"more{number}": np.zeros(1, np.float32) for number in range(15_000)}
     save(folder / "b.safetensors", {**arrays, **more}, bundles.TINY)
 
 

@@ -112,8 +112,8 @@ def named(name: str) -> Write:
 
     def write(folder: Path) -> None:
         data = b"".join(array.tobytes() for array in raws.canonical().values())
-        text = json.dumps(model(**{name: entry(len(data), len(data))}), separators=(",", ":"))
-        (folder / FILE).write_bytes(encode(text, data))
+        text = json.dumps(model(**{name: entry(len(data), len(data) + 4)}), separators=(",", ":"))
+        (folder / FILE).write_bytes(encode(text, data + bytes(4)))
 
     return write
 
