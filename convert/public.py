@@ -50,10 +50,10 @@ from .reports.digest import TensorDigest as TensorDigest
 from .reports.fetch import FetchedFile as FetchedFile
 from .reports.fetch import FetchReport as FetchReport
 from .reports.fetch import Proof as Proof
+from .reports.findings import Finding as Finding
+from .reports.findings import Kind as Kind
 from .reports.inspection import InspectionReport as InspectionReport
 from .reports.sums import WrittenFile as WrittenFile
-from .reports.verification import Finding as Finding
-from .reports.verification import Kind as Kind
 from .reports.verification import VerificationError as VerificationError
 from .reports.verification import VerificationReport as VerificationReport
 from .tensors.dtype import DType as DType

@@ -15,8 +15,9 @@ import gpt2_convert
 from gpt2_convert import errors
 from gpt2_convert.cli.printer import spell_flag
 from gpt2_convert.errors import Advice, Gpt2ConvertError, Problem, SchemaError
+from gpt2_convert.reports.findings import Finding, Kind
 from gpt2_convert.reports.summary import Side, Totals
-from gpt2_convert.reports.verification import Finding, Kind, VerificationError, VerificationReport
+from gpt2_convert.reports.verification import VerificationError, VerificationReport
 from gpt2_convert.tensors.loss import CastLoss, TensorLoss
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..formats.companions import Beside, check_companion, compare_companion, list_beside
 from ..io.json_scan import Allowance
 from ..reports.conversion import LeftFile
-from ..reports.verification import Finding, Kind
+from ..reports.findings import Finding, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,7 +14,7 @@ from ..errors import Advice, FormatError
 from ..io.source import check_path, read_small
 from ..io.strict_json import parse_object
 from ..quoting import clip, quote
-from ..reports.verification import Finding, Kind
+from ..reports.findings import Finding, Kind
 
 if TYPE_CHECKING:
     import os

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..errors import FormatError
 from ..model.as_is import find_unread, split
 from ..quoting import clip
-from ..reports.verification import Finding, Kind
+from ..reports.findings import Finding, Kind
 from .pairs import Pairs, pair_up
 
 if TYPE_CHECKING:

@@ -20,8 +20,9 @@ from ..model.schema import load_family
 from ..model.scopes import describe_choice
 from ..model.skipped import find_skipped_weights
 from ..progress import ignore_progress
+from ..reports.findings import Finding, Kind
 from ..reports.summary import Side, sum_up
-from ..reports.verification import Finding, Kind, VerificationReport
+from ..reports.verification import VerificationReport
 from ..tensors.tensor import same_bytes
 from ..tensors.tolerance import EXACT, Tolerance
 from .as_is import pair_as_is

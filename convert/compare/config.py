@@ -15,7 +15,7 @@ from ..model.document import ARCHITECTURES
 from ..model.schema import load_family
 from ..model.stated import TIED, read_stated
 from ..quoting import clip
-from ..reports.verification import Finding, Kind
+from ..reports.findings import Finding, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

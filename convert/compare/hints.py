@@ -11,7 +11,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from ..errors import FormatError
-from ..reports.verification import Finding, Kind
+from ..reports.findings import Finding, Kind
 from ..tensors.dtype import DType
 from ..tensors.floats import bits, cast
 from ..tensors.tensor import same_bytes

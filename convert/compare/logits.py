@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from ..errors import UsageError
 from ..model.config import state_heads
 from ..progress import ignore_progress
+from ..reports.findings import Finding, Kind
 from ..reports.summary import Side, sum_up
-from ..reports.verification import Finding, Kind, VerificationReport
+from ..reports.verification import VerificationReport
 from ..tensors.casting import cast_tensors
 from ..tensors.dtype import DType
 from ..tensors.watched import watch_tensors

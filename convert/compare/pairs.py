@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import Advice
-from ..reports.verification import Finding, Kind
+from ..reports.findings import Finding, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

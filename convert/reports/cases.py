@@ -14,8 +14,9 @@ from .conversion import ConversionReport
 from .digest import DigestReport
 from .fetch import FetchReport, Proof
 from .fetch_text import PROOFS
+from .findings import Kind
 from .inspection import InspectionReport
-from .verification import Kind, VerificationReport
+from .verification import VerificationReport
 from .words import spell_finding
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from typing import Final
 
     from ..errors import Spell
+    from .findings import Finding
     from .outcome import Outcome
-    from .verification import Finding
 
 TENSORS: Final = "tensors"
 CONFIGURATION: Final = "configuration"

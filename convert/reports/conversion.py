@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from ..errors import Spell
     from ..tensors.loss import CastLoss
     from .digest import DigestReport
+    from .findings import Finding
     from .summary import Json, Side, Totals
     from .sums import WrittenFile
-    from .verification import Finding, VerificationReport
+    from .verification import VerificationReport
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..errors import Spell
+    from .findings import Finding
     from .summary import Json, Side
-    from .verification import Finding
 
 
 @dataclass(frozen=True, slots=True)

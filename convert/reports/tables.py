@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from ..tensors.stats import TensorStats
     from ..tensors.tensor import LazyTensor
     from .conversion import ConversionReport, CopiedFile, LeftFile
+    from .findings import Finding
     from .sums import WrittenFile
-    from .verification import Finding
 
 
 def list_findings(findings: Sequence[Finding], spell: Spell) -> Table:

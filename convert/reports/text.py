@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from ..errors import Spell
     from .conversion import ConversionReport, LeftFile
     from .digest import DigestReport
+    from .findings import Finding
     from .inspection import InspectionReport
-    from .verification import Finding, VerificationReport
+    from .verification import VerificationReport
 
 MOST_FINDINGS: Final = 20
 """Findings written as text; the JSON document has them all."""

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from ..checkpoint.hparams import HParams
     from ..errors import Spell
     from ..tensors.loss import CastLoss
+    from .findings import Finding
     from .summary import Totals
-    from .verification import Finding
 
 
 def describe_totals(totals: Totals) -> str:

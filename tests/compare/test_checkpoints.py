@@ -16,7 +16,7 @@ from gpt2_convert.checkpoint.raw import Skipped
 from gpt2_convert.compare.checkpoints import compare
 from gpt2_convert.formats.opening import open_raw
 from gpt2_convert.model.adopt import adopt
-from gpt2_convert.reports.verification import Kind
+from gpt2_convert.reports.findings import Kind
 from gpt2_convert.tensors.tolerance import Tolerance
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import gpt2_convert
 from gpt2_convert.compare.checkpoints import compare
 from gpt2_convert.compare.difference import Difference, numbers
 from gpt2_convert.model.adopt import adopt
-from gpt2_convert.reports.verification import Kind
+from gpt2_convert.reports.findings import Kind
 from gpt2_convert.tensors.dtype import DType
 from gpt2_convert.tensors.tolerance import Tolerance
 

@@ -17,7 +17,7 @@ from gpt2_convert.compare.difference import Difference
 from gpt2_convert.compare.hints import MAX_SQUARE, Twins, describe
 from gpt2_convert.io.source import CHUNK
 from gpt2_convert.model.adopt import adopt
-from gpt2_convert.reports.verification import Kind
+from gpt2_convert.reports.findings import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

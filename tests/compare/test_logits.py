@@ -14,7 +14,7 @@ from gpt2_convert.compare import logits as module
 from gpt2_convert.compare.logits import Bounds, compare_logits, draw_ids
 from gpt2_convert.errors import ComputationError, UnsupportedError, UsageError
 from gpt2_convert.inference.agreement import Agreement
-from gpt2_convert.reports.verification import Kind
+from gpt2_convert.reports.findings import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

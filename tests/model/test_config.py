@@ -19,7 +19,7 @@ import gpt2_convert
 from gpt2_convert.compare.checkpoints import compare
 from gpt2_convert.errors import FormatError, SchemaError, UnsupportedError
 from gpt2_convert.model.adopt import adopt
-from gpt2_convert.reports.verification import Kind
+from gpt2_convert.reports.findings import Kind
 
 if TYPE_CHECKING:
     from pathlib import Path

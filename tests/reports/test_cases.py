@@ -9,8 +9,8 @@ from support.reports import DIGESTS, FETCHED, FINDINGS, conversion, inspection, 
 from gpt2_convert.errors import FormatError, spell_keyword
 from gpt2_convert.reports.cases import Became, Case, list_cases
 from gpt2_convert.reports.fetch import Proof
+from gpt2_convert.reports.findings import Finding, Kind
 from gpt2_convert.reports.outcome import Failure, Outcome, Report
-from gpt2_convert.reports.verification import Finding, Kind
 
 
 def cases(report: Report | None, failure: Failure | None = None) -> list[Case]:

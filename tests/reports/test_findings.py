@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from support.reports import FINDINGS
 
-from gpt2_convert.reports.findings import describe_findings, draw_findings
-from gpt2_convert.reports.verification import Finding, Kind
+from gpt2_convert.reports.findings import Finding, Kind, describe_findings, draw_findings
 
 
 def test_a_line_says_how_many() -> None:
@@ -22,3 +23,10 @@ def test_a_table_has_a_row_each_and_no_markup_of_theirs() -> None:
     assert "<script" not in table
     assert "&lt;script&gt;" in table
     assert "drop=&#x27;*/Eve&#x27; would leave it out" in table
+
+
+def test_a_finding_is_one_line_without_the_numbers_of_its_picture() -> None:
+    hostile = replace(FINDINGS[0], tensor="\x1b[31m" + "x" * 500, message="a\nb")
+    assert repr(FINDINGS[2]) == "<Finding missing wpe: not in the target>"
+    assert repr(hostile).isprintable()
+    assert len(repr(hostile)) < 250

@@ -30,6 +30,7 @@ from gpt2_convert.checkpoint.collection import Dropped
 from gpt2_convert.cli.printer import spell_flag
 from gpt2_convert.errors import Advice, spell_keyword
 from gpt2_convert.reports.conversion import LeftFile
+from gpt2_convert.reports.findings import Finding, Kind
 from gpt2_convert.reports.text import (
     MOST_FINDINGS,
     write_check,
@@ -39,7 +40,6 @@ from gpt2_convert.reports.text import (
     write_inspection,
     write_verification,
 )
-from gpt2_convert.reports.verification import Finding, Kind
 from gpt2_convert.tensors.dtype import DType
 from gpt2_convert.tensors.loss import CastLoss, TensorLoss
 

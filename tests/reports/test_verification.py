@@ -10,7 +10,8 @@ from support.reports import AGREEMENT, FINDINGS, LOSS, tolerant, verification
 
 from gpt2_convert.cli.printer import spell_flag
 from gpt2_convert.errors import spell_keyword
-from gpt2_convert.reports.verification import Finding, Kind, VerificationError
+from gpt2_convert.reports.findings import Finding, Kind
+from gpt2_convert.reports.verification import VerificationError
 
 
 def test_only_without_findings_two_checkpoints_are_equal_and_the_report_true() -> None:
@@ -117,10 +118,3 @@ def test_the_error_carries_the_report() -> None:
     error = VerificationError("out.npz: differs from its source", report)
     assert error.report is report
     assert str(error) == "out.npz: differs from its source"
-
-
-def test_a_finding_is_one_line_without_the_numbers_of_its_picture() -> None:
-    hostile = replace(FINDINGS[0], tensor="\x1b[31m" + "x" * 500, message="a\nb")
-    assert repr(FINDINGS[2]) == "<Finding missing wpe: not in the target>"
-    assert repr(hostile).isprintable()
-    assert len(repr(hostile)) < 250

@@ -17,10 +17,11 @@ from gpt2_convert.inference.agreement import Agreement
 from gpt2_convert.reports.conversion import ConversionReport, CopiedFile, LeftFile
 from gpt2_convert.reports.digest import DigestReport, TensorDigest
 from gpt2_convert.reports.fetch import FetchedFile, FetchReport, Proof
+from gpt2_convert.reports.findings import Finding, Kind
 from gpt2_convert.reports.inspection import InspectionReport
 from gpt2_convert.reports.summary import Side, Totals
 from gpt2_convert.reports.sums import WrittenFile
-from gpt2_convert.reports.verification import Finding, Kind, VerificationReport
+from gpt2_convert.reports.verification import VerificationReport
 from gpt2_convert.tensors.loss import CastLoss, TensorLoss
 from gpt2_convert.tensors.stats import TensorStats
 from gpt2_convert.tensors.tolerance import Tolerance

@@ -20,7 +20,7 @@ from support.tf_writers import import_tensorflow, save
 from support.writers import WRITERS, every_writer
 
 import gpt2_convert
-from gpt2_convert.reports.verification import Kind
+from gpt2_convert.reports.findings import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

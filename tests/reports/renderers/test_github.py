@@ -9,9 +9,9 @@ from support.hostile import NAMES, shown
 from support.reports import FINDINGS, WRITTEN, conversion, verification
 
 from gpt2_convert.errors import spell_keyword
+from gpt2_convert.reports.findings import Finding, Kind
 from gpt2_convert.reports.outcome import Failure, Outcome, Report
 from gpt2_convert.reports.renderers.github import MOST, render
-from gpt2_convert.reports.verification import Finding, Kind
 
 COMMAND = re.compile(r"::(error|warning|notice) title=([^:,\r\n]*)::([^\r\n]*)\n")
 

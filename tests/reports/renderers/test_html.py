@@ -37,10 +37,10 @@ from gpt2_convert.errors import FormatError, spell_keyword
 from gpt2_convert.model.adopt import adopt
 from gpt2_convert.reports.charts.layers import draw_layers
 from gpt2_convert.reports.difference_map import DifferenceMap
+from gpt2_convert.reports.findings import Finding, Kind
 from gpt2_convert.reports.generation import GenerationReport
 from gpt2_convert.reports.outcome import Failure, Outcome
 from gpt2_convert.reports.renderers.html import MOST_PICTURES, MOST_ROWS, render
-from gpt2_convert.reports.verification import Finding, Kind
 from gpt2_convert.tensors.stats import TensorStats, compute_stats
 
 if TYPE_CHECKING:

@@ -23,10 +23,10 @@ from support.reports import (
 
 from gpt2_convert.checkpoint.collection import Dropped
 from gpt2_convert.errors import FormatError, spell_keyword
+from gpt2_convert.reports.findings import Finding, Kind
 from gpt2_convert.reports.generation import GenerationReport
 from gpt2_convert.reports.outcome import Failure, Outcome, Report
 from gpt2_convert.reports.renderers.junit import render
-from gpt2_convert.reports.verification import Finding, Kind
 
 if TYPE_CHECKING:
     from typing import Any

@@ -8,10 +8,10 @@ from support.hostile import NAMES, shown
 from support.reports import FINDINGS, WRITTEN, conversion, verification
 
 from gpt2_convert.errors import spell_keyword
+from gpt2_convert.reports.findings import Finding, Kind
 from gpt2_convert.reports.outcome import Outcome, Report
 from gpt2_convert.reports.renderers import starts_as_report
 from gpt2_convert.reports.renderers.markdown import MOST_BYTES, MOST_ROWS, render
-from gpt2_convert.reports.verification import Finding, Kind
 
 HOSTILE = [
     *NAMES, "|`|", " a ", "*a* _b_ **c**", "https://b.example", "www.b.example", "a@b.example",
