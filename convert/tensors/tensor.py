@@ -23,12 +23,16 @@ from .runs import Seekable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import Any, SupportsIndex
+    from typing import Any, Final, SupportsIndex
 
     import numpy as np
     import numpy.typing as npt
 
     from .runs import Fill
+
+
+_SMALL: Final = 1 << 16
+"""Bytes below which a piece is worth no object of its own while it waits."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -220,31 +224,42 @@ class LazyTensor:
         return array if sys.byteorder == "little" else array.astype(dtype.newbyteorder("="))
 
 
-def rechunk(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def rechunk(pieces: Iterable[bytes | memoryview]) -> Iterator[bytes]:
     """Cut pieces of any sizes anew, into chunks as :meth:`LazyTensor.chunks` promises them.
 
-    A ChecksumError that ends ``pieces`` is raised after the last chunk, as there. Holds one piece
-    and less than a chunk.
+    A memoryview has to be one of bytes. A ChecksumError that ends ``pieces`` is raised after the
+    last chunk, as there. Holds one piece and less than a chunk.
     """
-    held = bytearray()
+    held: list[bytes | memoryview | bytearray] = []
+    size = 0
     failure: ChecksumError | None = None
     try:
         for piece in pieces:
-            if not held and len(piece) == CHUNK:
-                yield piece
-                continue
-            held += piece
-            while len(held) >= CHUNK:
-                with memoryview(held)[:CHUNK] as view:
-                    chunk = bytes(view)
-                del held[:CHUNK]
-                yield chunk
+            start = 0
+            while size + len(piece) - start >= CHUNK:
+                stop = start + CHUNK - size
+                yield b"".join([*held, piece[start:stop]])  # of one whole piece it is no copy
+                held.clear()
+                size, start = 0, stop
+            if start < len(piece):
+                _hold(held, bytes(piece[start:]) if start else piece)
+                size += len(piece) - start
     except ChecksumError as error:
         failure = error
     if held:
-        yield bytes(held)
+        yield b"".join(held)
     if failure is not None:
         raise failure
+
+
+def _hold(held: list[bytes | memoryview | bytearray], piece: bytes | memoryview) -> None:
+    """Add a piece to those that wait; many small ones become one."""
+    if len(piece) >= _SMALL:
+        held.append(piece)
+    elif held and isinstance(held[-1], bytearray):
+        held[-1] += piece
+    else:
+        held.append(bytearray(piece))
 
 
 def same_bytes(first: LazyTensor, second: LazyTensor) -> bool:

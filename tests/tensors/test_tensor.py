@@ -38,25 +38,30 @@ def tensor_of(
 
 
 @settings(derandomize=True, deadline=None)
-@given(sizes=st.lists(st.integers(0, 30), max_size=12), fails=st.booleans())
-@example([8, 8, 8], True)
-@example([24, 1], True)
-@example([3, 8, 2], False)
-def test_pieces_of_any_sizes_are_cut_into_chunks(sizes: list[int], fails: bool) -> None:
+@given(
+    sizes=st.lists(st.integers(0, 30), max_size=12), fails=st.booleans(), small=st.integers(0, 9)
+)
+@example([8, 8, 8], True, 0)
+@example([24, 1], True, 0)
+@example([3, 8, 2], False, 9)
+@example([1, 1, 4, 1, 1, 8], False, 3)
+def test_pieces_of_any_sizes_are_cut_into_chunks(sizes: list[int], fails: bool, small: int) -> None:
     data = bytes(range(1, 1 + sum(sizes) % 200)) * 4
     pieces, start = [], 0
     for size in sizes:
         pieces.append(data[start : start + size])
         start += size
 
-    def read() -> Iterator[bytes]:
-        yield from pieces
+    def read() -> Iterator[bytes | memoryview]:
+        for number, piece in enumerate(pieces):
+            yield memoryview(piece) if number % 2 else piece
         if fails:
             raise ChecksumError("wrong")
 
     found: list[bytes] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gpt2_convert.tensors.tensor.CHUNK", 8)
+        patch.setattr("gpt2_convert.tensors.tensor._SMALL", small)
         if fails:
             with pytest.raises(ChecksumError, match="wrong"):
                 found.extend(rechunk(read()))
