@@ -76,10 +76,11 @@ def compare(
         list(found.pairs),
         tolerance,
         progress or ignore_progress,
-        # The loss is one for all tensors, and made by one thread.
-        workers=_WORKERS if loss is None else 1,
+        workers=_WORKERS,
         hashed=hashes is not None,
     )
+    if loss is not None:
+        loss.arrange(source)
     twins = Twins(source)
     findings += [
         describe(difference, twins, found.targets) for difference in compared if difference

@@ -167,7 +167,7 @@ def _find_rounding(source: LazyTensor, target: LazyTensor) -> str | None:
 
 
 def _through(wide: DType, narrow: DType) -> Callable[[bytes], bytes]:
-    return lambda data: cast(cast(data, wide, narrow), narrow, wide)
+    return lambda data: cast(cast(data, wide, narrow)[0], narrow, wide)[0].tobytes()
 
 
 def _cut_to_bfloat16(data: bytes) -> bytes:

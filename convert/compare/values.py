@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _EVENTS: Final = 64
 """Reports of progress that may wait."""
+_STEP: Final = 8 << 20
+"""Bytes between two reports of progress: each wakes up another thread."""
 _MAPPED: Final = 600
 """Tensors of which it is told where they differ, the first ones: 1558M has 580. A map takes some
 20 kB, and of 16,000 there would be too much to hold."""
@@ -81,12 +83,18 @@ def _compare(difference: Difference, feed: Feed[int | None], *, hashed: bool) ->
     """Compare a pair; False if nobody wants to know any more."""
     source, target = difference.source.chunks(), difference.target_chunks()
     running = hashlib.sha256()
+    untold = 0
     for expected, found in zip_longest(source, target, fillvalue=b""):
         difference.compare(expected, found)
         if hashed:
             running.update(found)
-        if not feed.put(len(expected)):
-            return False
+        untold += len(expected)
+        if untold >= _STEP:
+            if not feed.put(untold):
+                return False
+            untold = 0
+    if untold and not feed.put(untold):
+        return False
     difference.finish()
     if hashed:
         difference.sha256 = running.hexdigest()

@@ -14,7 +14,7 @@ from ..errors import Advice, CastError, UnsupportedError, UsageError
 from ..io.source import CHUNK
 from ..quoting import quote
 from .dtype import DType
-from .floats import cast, decode, find_overflows
+from .floats import cast, decode, find_overflows, is_exact
 from .loss import TensorLoss
 from .read_ahead import run_ahead
 from .runs import Seekable, read_run
@@ -101,7 +101,7 @@ def _cast_tensor(
         before, after = tensor.dtype.itemsize or 1, dtype.itemsize or 1
         start = offset // after * before
         run = read_run(tensor.read, start, size // after * before)
-        return _cast_chunks(tensor, run, dtype, allow_overflow, None, where, start)
+        return rechunk(_cast_chunks(tensor, run, dtype, allow_overflow, None, where, start))
 
     # The errors of rounding are those of whole tensors, and rows add nothing to them.
     read: Callable[[], Iterator[bytes]] = read_whole
@@ -118,16 +118,19 @@ def _cast_chunks(
     loss: CastLoss | None,
     where: str,
     position: int = 0,
-) -> Iterator[bytes]:
+) -> Iterator[memoryview]:
     """Yield chunks of ``tensor``, each cast; the pieces are of other sizes than CHUNK.
 
     ``position`` is where the first of them begins.
     """
     size = tensor.dtype.itemsize or 1
     lost = TensorLoss()
+    exact = is_exact(tensor.dtype, dtype)
     for chunk in chunks:
-        after = cast(chunk, tensor.dtype, dtype, None if loss is None else lost.add)
-        if loss is not None or not allow_overflow:
+        # Of an exact cast there is nothing to find out but that a finite element was there.
+        watched = loss is not None and not (exact and lost.max_abs_error is not None)
+        after, plain = cast(chunk, tensor.dtype, dtype, lost.add if watched else None)
+        if not (plain or exact) and (loss is not None or not allow_overflow):
             found = find_overflows(chunk, tensor.dtype, after, dtype)
             lost.overflows += found.size
             if found.size and not allow_overflow:
@@ -138,7 +141,7 @@ def _cast_chunks(
                 element = chunk[start : start + size]
                 raise _overflow_error(tensor, (position + start) // size, element, dtype, where)
         position += len(chunk)
-        yield after
+        yield after.view("<u1").data
     if loss is not None:
         loss.tensors[tensor.name] = lost
 
@@ -161,4 +164,5 @@ def _overflow_error(
 def _fits(element: bytes, source: DType, target: DType) -> bool:
     if not target.is_floating:
         return False
-    return not find_overflows(element, source, cast(element, source, target), target).size
+    after, plain = cast(element, source, target)
+    return plain or not find_overflows(element, source, after, target).size

@@ -11,6 +11,7 @@ so those are made here. A NaN keeps its sign and as much of its fraction as fits
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from .dtype import DType
@@ -34,7 +35,7 @@ _FRACTION_BITS: Final = {
 }
 
 
-def bits(data: bytes, dtype: DType) -> Array:
+def bits(data: bytes | Array, dtype: DType) -> Array:
     """Return the elements as unsigned integers, so that every bit counts."""
     import numpy as np
 
@@ -67,45 +68,68 @@ def decode(data: bytes | Array, dtype: DType) -> Array:
     return np.frombuffer(data, np.dtype(dtype.value).newbyteorder("<"))
 
 
-def cast(data: bytes, source: DType, target: DType, watch: Watch | None = None) -> bytes:
+def cast(
+    data: bytes | Array, source: DType, target: DType, watch: Watch | None = None
+) -> tuple[Array, bool]:
     """Round elements of one floating-point type to another; what is too large becomes infinite.
 
-    ``watch`` is given the numbers before and after, or the magnitudes of both.
+    Returns the bits, as unsigned integers, and whether all numbers are and stay finite. ``watch``
+    is given the magnitudes before and after, in any types that hold them.
     """
     import numpy as np
 
-    if source is target:
-        return data
     values = decode(data, source)
+    plain = _are_plain(values, target)
+    if source is target:
+        return bits(data, source), plain
+    seen = source is DType.FLOAT32 and target in {DType.FLOAT16, DType.BFLOAT16}
     with np.errstate(all="ignore"):
         if (source, target) == (DType.FLOAT32, DType.FLOAT16):
-            result = round_to_half(values, watch)
-            watch = None
+            result = round_to_half(values, watch, plain=plain)
+        elif (source, target) == (DType.FLOAT32, DType.BFLOAT16):
+            result = _round_to_upper_half(values, watch)
         elif target is DType.BFLOAT16:
-            single = _round_to_odd(values) if source is DType.FLOAT64 else values.astype("<f4")
+            single = _round_to_odd(values) if source is DType.FLOAT64 else _widen(values)
             result = _round_to_upper_half(single)
         else:
             result = values.astype(np.dtype(target.value).newbyteorder("<")).view(
                 f"<u{target.itemsize}"
             )
-    if values.size and _has_nan(values):
-        magnitudes = _magnitudes(data, source)
-        nans = np.flatnonzero(magnitudes > infinity(source))
+    if not plain:
+        nans = np.flatnonzero(_magnitudes(data, source) > infinity(source))
         result[nans] = _cast_nans(bits(data, source)[nans], source, target)
-    if watch is not None:
-        data = result.tobytes()
-        watch(_widen(values), _widen(decode(data, target)))
-        return data
-    return result.tobytes()
+    if watch is not None and not seen:
+        watch(np.abs(_widen(values)), np.abs(_widen(decode(result, target))))
+    return result, plain
 
 
-def _has_nan(values: Array) -> bool:
+def is_exact(source: DType, target: DType) -> bool:
+    """Whether every number of one floating-point type is one of another."""
+    fraction, wider_fraction = _FRACTION_BITS[source], _FRACTION_BITS[target]
+    exponent, wider_exponent = _width(source) - fraction, _width(target) - wider_fraction
+    return fraction <= wider_fraction and exponent <= wider_exponent
+
+
+def _are_plain(values: Array, target: DType) -> bool:
+    """Whether all numbers are finite, and none is larger than the largest of another type."""
     import numpy as np
 
-    if values.dtype.itemsize == 2:  # with which NumPy calculates slowly
-        return bool((values.view("<u2") & 0x7FFF).max() > infinity(DType.FLOAT16))
+    if not values.size:
+        return True
+    if values.dtype.itemsize == 2:  # float16, slow to calculate with, and fits into all others
+        return bool((values.view("<u2") & 0x7FFF).max() < infinity(DType.FLOAT16))
+    largest = _find_largest(target)
     with np.errstate(invalid="ignore"):
-        return bool(np.isnan(values.max()))
+        low, high = values.min().item(), values.max().item()
+    return bool(-largest <= low and high <= largest)  # of NaN neither is true
+
+
+@cache
+def _find_largest(dtype: DType) -> float:
+    """Return the largest finite number of a type."""
+    import numpy as np
+
+    return float(decode(np.array([infinity(dtype) - 1], f"<u{dtype.itemsize}"), dtype)[0])
 
 
 def _widen(values: Array) -> Array:
@@ -113,14 +137,11 @@ def _widen(values: Array) -> Array:
     return widen_half(values) if values.dtype.itemsize == 2 else values
 
 
-def find_overflows(before: bytes, source: DType, after: bytes, target: DType) -> Array:
+def find_overflows(before: bytes | Array, source: DType, after: Array, target: DType) -> Array:
     """Return the positions of finite numbers that a cast made infinite."""
     import numpy as np
 
     magnitudes = _magnitudes(after, target)
-    # Most casts meet neither infinity nor NaN, and one look for the largest tells.
-    if not magnitudes.size or magnitudes.max() < infinity(target):
-        return np.empty(0, np.intp)
     finite = _magnitudes(before, source) < infinity(source)
     return np.flatnonzero((magnitudes == infinity(target)) & finite)
 
@@ -135,7 +156,7 @@ def _width(dtype: DType) -> int:
     return 8 * (dtype.itemsize or 0)
 
 
-def _magnitudes(data: bytes, dtype: DType) -> Array:
+def _magnitudes(data: bytes | Array, dtype: DType) -> Array:
     """Return the bits without the sign: they sort as the absolute values do, NaN last."""
     import numpy as np
 
@@ -146,7 +167,7 @@ def _magnitudes(data: bytes, dtype: DType) -> Array:
     return magnitudes
 
 
-def _round_to_upper_half(single: Array) -> Array:
+def _round_to_upper_half(single: Array, watch: Watch | None = None) -> Array:
     """Round float32 to bfloat16. A carry out of the largest exponent makes infinity, as it must."""
     import numpy as np
 
@@ -155,6 +176,8 @@ def _round_to_upper_half(single: Array) -> Array:
     rounded &= 1
     rounded += np.uint32(0x7FFF)
     rounded += wide
+    if watch is not None:
+        watch((wide & 0x7FFFFFFF).view("<f4"), (rounded & 0x7FFF0000).view("<f4"))
     rounded >>= 16
     return rounded.astype("<u2")
 

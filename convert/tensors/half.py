@@ -21,12 +21,10 @@ if TYPE_CHECKING:
 
     Array: TypeAlias = npt.NDArray[Any]
     Watch: TypeAlias = Callable[[Array, Array], None]
-    """Takes the elements as they were and as they are, or the magnitudes of both."""
+    """Takes the magnitudes of the elements as they were and as they are."""
 
 _BEYOND: Final = 2.0**16
 """The first power of two that is infinite as a float16."""
-_GREATEST: Final = 65504.0
-"""The greatest float16."""
 _LEAST: Final = 2.0**-14
 """The least float16 that is no subnormal number."""
 _PUSH: Final = 2.0**13
@@ -38,35 +36,32 @@ _BLOCK: Final = 1 << 16
 """Elements that are looked up at a time."""
 
 
-def round_to_half(single: Array, watch: Watch | None = None) -> Array:
+def round_to_half(single: Array, watch: Watch | None = None, *, plain: bool = False) -> Array:
     """Return float32 numbers as the bits of float16; of a NaN it is infinity.
 
-    ``watch`` is given the magnitudes before and after, in float32.
+    ``watch`` is given the magnitudes in float32. ``plain`` says that all are finite in both types.
     """
     import numpy as np
 
     bits = single.view("<u4")
     before = (bits & 0x7FFFFFFF).view("<f4")
+    # Of a NaN fmin returns the other number.
+    kept = before if plain else np.fmin(before, np.float32(_BEYOND))
     large = (before.view("<u4") & 0x7F800000).view("<f4")
-    kept = before
-    large_ones = before.size and not before.max() < _GREATEST
-    if large_ones:
-        # Of a NaN fmin returns the other number.
-        kept = np.fmin(before, np.float32(_BEYOND))
-        np.minimum(large, np.float32(_BEYOND), out=large)
-    np.maximum(large, np.float32(_LEAST), out=large)
+    # Three times as fast as maximum and minimum are with a scalar.
+    np.clip(large, np.float32(_LEAST), np.float32(_BEYOND), out=large)
     large *= np.float32(_PUSH)
     total = kept + large
     if watch is not None:
         after = total - large
-        if large_ones:
+        if not plain:
             after[after >= _BEYOND] = np.inf
         watch(before, after)
-    units, exponents = total.view("<u4"), large.view("<u4")
-    units -= exponents
+    # The lower half of a power of two has no bits, so that of the sum is the fraction.
+    half: Array = total.view("<u4").astype("<u2")
+    exponents = large.view("<u4")
     exponents >>= 13
-    units += exponents
-    half: Array = units.astype("<u2")
+    half += exponents.astype("<u2")
     half -= np.uint16(_BIAS)
     signs = (bits >> 16).astype("<u2")
     signs &= 0x8000

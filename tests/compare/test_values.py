@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import threading
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,17 +14,21 @@ from support import bundles, raws
 from support.console import PATIENCE
 
 import gpt2_convert
+from gpt2_convert import DType
 from gpt2_convert.compare.checkpoints import compare
 from gpt2_convert.compare.values import compare_values
 from gpt2_convert.io.source import CHUNK
 from gpt2_convert.model.adopt import adopt
 from gpt2_convert.progress import ignore_progress
+from gpt2_convert.tensors.casting import cast_tensors
+from gpt2_convert.tensors.loss import CastLoss
 from gpt2_convert.tensors.tolerance import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gpt2_convert import LazyTensor
+    from gpt2_convert.checkpoint.canonical import Checkpoint
 
     Pairs = list[tuple[LazyTensor, LazyTensor]]
 
@@ -92,6 +97,37 @@ def test_every_pair_is_told_in_order_whoever_is_first_and_true_if_it_differs(wor
     assert {each.sha256 for each in found} == {None}
 
 
+def test_the_losses_of_a_cast_stand_in_the_order_of_the_source_whoever_is_first() -> None:
+    raw = raws.raw(raws.canonical(), bundles.TINY)
+    first, *others, last = raw.tensors
+    last_is_read = threading.Event()
+
+    def read() -> Iterator[bytes]:
+        assert last_is_read.wait(PATIENCE)
+        yield from first.chunks()
+
+    def read_last() -> Iterator[bytes]:
+        yield from last.chunks()
+        last_is_read.set()
+
+    waiting = (
+        dataclasses.replace(first, read=read),
+        *others,
+        dataclasses.replace(last, read=read_last),
+    )
+
+    def cast(checkpoint: Checkpoint, loss: CastLoss) -> Checkpoint:
+        tensors = cast_tensors(checkpoint, DType.FLOAT16, where="source", loss=loss)
+        return dataclasses.replace(checkpoint, tensors=tensors)
+
+    half = cast(adopt(raw), CastLoss())
+    rounded = dataclasses.replace(raw, tensors=tuple(half.values()))
+    loss = CastLoss()
+    slow = cast(adopt(dataclasses.replace(raw, tensors=waiting)), loss)
+    assert compare(slow, rounded, loss=loss).ok
+    assert list(loss.tensors) == list(half)
+
+
 def test_digests_are_those_of_the_target_s_bytes() -> None:
     made = pairs(4, 1, size=CHUNK // 2)
     found = compare_values(made, EXACT, ignore_progress, 2, hashed=True)
@@ -118,7 +154,10 @@ def test_progress_counts_every_byte_of_the_source_once_in_the_caller_s_thread() 
         seen.append((phase, done, total))
 
     compare_values(pairs(3, size=CHUNK // 2), EXACT, watch, 2)
-    assert seen == [("verifying", CHUNK * count, 6 * CHUNK) for count in range(7)]
+    assert {(phase, total) for phase, _, total in seen} == {("verifying", 6 * CHUNK)}
+    done = [done for _, done, _ in seen]
+    assert (done[0], done[-1]) == (0, 6 * CHUNK)
+    assert all(before < after for before, after in pairwise(done))
 
 
 def test_an_error_of_a_source_is_raised_and_the_other_threads_stop() -> None:

@@ -24,4 +24,4 @@ NUMPY: dict[DType, Any] = {
 
 
 def cast_array(array: Array, source: DType, target: DType) -> Array:
-    return np.frombuffer(cast(array.tobytes(), source, target), NUMPY[target])
+    return cast(array.tobytes(), source, target)[0].view(NUMPY[target])

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support.dtypes import DIRECTIONS, NUMPY, cast_array
+from support.dtypes import DIRECTIONS, FLOATS, NUMPY, cast_array
 
 from gpt2_convert import DType
-from gpt2_convert.tensors.floats import cast, differ
+from gpt2_convert.tensors.floats import cast, differ, is_exact
 
 if TYPE_CHECKING:
     from typing import Any
@@ -63,6 +63,16 @@ def test_all_bfloat16_widen_to_what_ml_dtypes_reads() -> None:
         np.testing.assert_array_equal(np.signbit(found), np.signbit(expected))
 
 
+@pytest.mark.parametrize("source", FLOATS)
+@pytest.mark.parametrize("target", FLOATS)
+def test_a_cast_is_exact_where_no_number_of_the_source_is_rounded(
+    source: DType, target: DType
+) -> None:
+    low, high = (ml_dtypes.finfo(NUMPY[dtype]) for dtype in (source, target))  # type: ignore[no-untyped-call]
+    holds = low.nmant <= high.nmant and low.maxexp <= high.maxexp and low.minexp >= high.minexp
+    assert is_exact(source, target) == holds
+
+
 @pytest.mark.parametrize("wide", [DType.FLOAT32, DType.FLOAT64])
 @pytest.mark.parametrize(
     ("narrow", "infinity", "quiet"),
@@ -71,8 +81,8 @@ def test_all_bfloat16_widen_to_what_ml_dtypes_reads() -> None:
 def test_all_16_bit_patterns_survive_the_way_there_and_back(
     narrow: DType, infinity: int, quiet: int, wide: DType
 ) -> None:
-    there = cast(PATTERNS.tobytes(), narrow, wide)
-    back = np.frombuffer(cast(there, wide, narrow), np.uint16)
+    there, _ = cast(PATTERNS.tobytes(), narrow, wide)
+    back = cast(there, wide, narrow)[0]
     nan = infinity < (PATTERNS & 0x7FFF)
     assert nan.sum() == 2 * (0x7FFF - infinity)
     # A signalling NaN comes back as the quiet one; everything else as it was.

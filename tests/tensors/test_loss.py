@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -23,15 +24,24 @@ def test_chunks_add_up() -> None:
     assert (lost.max_abs_error, lost.max_rel_error, lost.zeroed) == (1.0, 0.25, 1)
 
 
-def test_magnitudes_and_numbers_give_the_same() -> None:
+@pytest.mark.parametrize("spread", [1.0, 1e-6, 1e-38, 1e-44])
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+def test_the_largest_errors_of_many_chunks_are_those_of_all_elements(
+    spread: float, dtype: type
+) -> None:
     random = np.random.default_rng(3)
-    before = random.standard_normal(1000).astype(np.float32) * np.float32(1e-6)
-    after = before.astype(np.float16).astype(np.float32)
-    signed, plain = TensorLoss(), TensorLoss()
-    signed.add(before, after)
-    plain.add(np.abs(before), np.abs(after))
-    assert signed == plain
-    assert signed.zeroed == int(((after == 0) & (before != 0)).sum()) > 0
+    before = np.abs(random.standard_normal(60_000) * spread).astype(np.float32)
+    before[random.integers(0, before.size, 1000)] = 0
+    after = before.astype(dtype).astype(np.float32)
+    lost = TensorLoss()
+    for start in range(0, before.size, 7_000):
+        lost.add(before[start : start + 7_000], after[start : start + 7_000])
+    errors = np.abs(after.astype(np.float64) - before)
+    zeroed = (after == 0) & (before != 0)
+    kept = after != 0
+    assert lost.zeroed == int(zeroed.sum())
+    assert lost.max_abs_error == errors.max()
+    assert lost.max_rel_error == (errors[kept] / before[kept]).max(initial=0)
 
 
 def test_what_is_no_finite_number_counts_in_no_error() -> None:
@@ -54,3 +64,10 @@ def test_the_arrays_of_the_caller_are_left_alone() -> None:
     TensorLoss().add(before, after)
     np.testing.assert_array_equal(before, [1.0, 2.0])
     np.testing.assert_array_equal(after, [1.5, 0.0])
+
+
+def test_the_tensors_are_put_into_the_order_that_is_asked_for() -> None:
+    loss = CastLoss({"c": TensorLoss(0.5), "a": TensorLoss(0.5)})
+    loss.arrange(["a", "b", "c"])
+    assert list(loss.tensors) == ["a", "c"]
+    assert loss.max_abs_error_in == "a"
