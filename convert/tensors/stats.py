@@ -36,7 +36,11 @@ BINS: Final = 32
 PASSES: Final = 2
 """How often a tensor is read."""
 _BLOCK: Final = 1 << 16
-"""Elements worked on at a time: their float64 intermediates stay in the processor's cache."""
+"""Elements whose moments are taken together, before they are joined to those of the others: the
+last bits of the results depend on it."""
+_ROWS: Final = 4
+"""Blocks worked on at a time. More would not fit into the processor's cache; with fewer, threads
+side by side would wait for the GIL more often."""
 _COMPLEX: Final = {DType.COMPLEX64, DType.COMPLEX128}
 
 
@@ -95,20 +99,28 @@ def compute_stats(tensor: LazyTensor, held: int = 0) -> TensorStats | None:
     dtype = tensor.dtype
     if dtype in _COMPLEX or not (dtype.in_numpy or dtype.is_floating):
         return None
+    first = second = tensor
     if tensor.nbytes <= held:
-        chunks = list(tensor.chunks())
-        tensor = replace(tensor, read=lambda: iter(chunks))
+        kept: list[bytes] = []
+
+        def read() -> Iterator[bytes]:
+            for chunk in tensor.chunks():
+                kept.append(chunk)
+                yield chunk
+
+        first, second = replace(tensor, read=read), replace(tensor, read=lambda: iter(kept))
     # Some processors complain of the NaNs that are only counted here.
     with np.errstate(invalid="ignore"):
-        return _compute(tensor)
+        return _compute(first, second)
 
 
-def _compute(tensor: LazyTensor) -> TensorStats:
-    extent = _find_extent(tensor)
+def _compute(first: LazyTensor, second: LazyTensor) -> TensorStats:
+    """Return the statistics of one tensor, which each pass has in its own way."""
+    extent = _find_extent(first)
     if extent.low is None or extent.high is None:
         return TensorStats(extent.count, extent.nan, extent.infinite, None, None, None, None, ())
     finite = extent.count - extent.nan - extent.infinite
-    mean, std, histogram = _find_distribution(tensor, finite, float(extent.low), float(extent.high))
+    mean, std, histogram = _find_distribution(second, finite, float(extent.low), float(extent.high))
     return TensorStats(
         count=extent.count,
         nan=extent.nan,
@@ -136,15 +148,15 @@ def _find_extent(tensor: LazyTensor) -> _Extent:
     import numpy as np
 
     found = _Extent()
-    for block in _blocks(tensor):
-        found.count += block.size
-        low, high = block.min(), block.max()
+    for values in _decode(tensor):
+        found.count += values.size
+        low, high = values.min(), values.max()
         # One NaN makes both NaN, and an infinity is one of the two.
         if not (np.isfinite(low) and np.isfinite(high)):
-            nan = int(np.isnan(block).sum())
-            finite = block[np.isfinite(block)]
+            nan = int(np.isnan(values).sum())
+            finite = values[np.isfinite(values)]
             found.nan += nan
-            found.infinite += block.size - nan - finite.size
+            found.infinite += values.size - nan - finite.size
             if not finite.size:
                 continue
             low, high = finite.min(), finite.max()
@@ -165,86 +177,113 @@ def _find_distribution(
     factor = 0.5 if math.isinf(high - low) else 1.0
     start = low * factor
     width = high * factor - start
+    # Numbers from 0 to BINS, a power of two, have the moments of those from 0 to 1 to the last bit,
+    # and spare a step. Not so where what is tiny may lose bits, as the least of float64's may.
+    scale = 1 if tensor.dtype is DType.FLOAT64 else BINS
     # Fresh memory for every step would take more time than the steps do.
-    room = np.empty(_BLOCK)
+    room = np.empty(_ROWS * _BLOCK)
     histogram = _Histogram()
     size, mean, squares = 0, 0.0, 0.0
-    for block in _blocks(tensor):
-        kept = block if finite == tensor.size else block[np.isfinite(block)]
-        if not kept.size:
-            continue
-        share = room[: kept.size]
-        np.copyto(share, kept)
+    for rows in _rows(tensor, all_finite=finite == tensor.size):
+        share: Array = room[: rows.size].reshape(rows.shape)
+        np.copyto(share, rows)
         if factor != 1.0:
             share *= factor
         share -= start
         if width:
-            share /= width
-            histogram.add(share)
-        block_mean = float(share.mean())
-        share -= block_mean
+            share /= width / scale
+            histogram.add(share if scale == BINS else share * BINS)
+        columns = share.shape[1]
+        means = np.add.reduce(share, axis=1) / columns
+        share -= means[:, np.newaxis]
         np.square(share, out=share)
-        distance = block_mean - mean
-        together = size + share.size
-        squares += float(share.sum()) + distance * distance * (size * share.size / together)
-        mean += distance * (share.size / together)
-        size = together
+        sums = np.add.reduce(share, axis=1)
+        for row_mean, row_squares in zip(means.tolist(), sums.tolist(), strict=True):
+            distance = row_mean - mean
+            together = size + columns
+            squares += row_squares + distance * distance * (size * columns / together)
+            mean += distance * (columns / together)
+            size = together
     if size != finite:
         raise FormatError(f"{tensor.name}: it changed between two readings")
-    spread = math.sqrt(squares / size)
+    spread = math.sqrt(squares / size) / scale
     counts = histogram.counts() if width else [0] * BINS
     if not width:
         counts[BINS // 2] = size
-    return (start + width * mean) / factor, width * spread / factor, tuple(counts)
+    return (start + width * (mean / scale)) / factor, width * spread / factor, tuple(counts)
 
 
 class _Histogram:
-    """Counts of numbers from 0 to 1 in BINS bins.
+    """Counts of numbers from 0 to BINS in BINS bins, and one for BINS itself, which is no bin.
 
     Two neighbours are counted at once, as one number of two bytes: that halves the steps, and few
     of them wait for the count that the step before has just changed.
     """
 
-    __slots__ = ("_bins", "_odd", "_pairs", "_scaled")
+    __slots__ = ("_bins", "_indices", "_odd", "_pairs")
 
     def __init__(self) -> None:
         import numpy as np
 
-        self._scaled = np.empty(_BLOCK)
-        self._bins = np.empty(_BLOCK, np.uint8)
-        self._pairs = np.zeros(BINS << 8, np.int64)
-        self._odd = [0] * BINS
+        self._bins = np.empty(_ROWS * _BLOCK, np.uint8)
+        self._indices = np.empty(_ROWS * _BLOCK // 2, np.intp)
+        self._pairs = np.zeros(BINS + 1 << 8, np.intp)
+        self._odd = [0] * (BINS + 1)
 
-    def add(self, share: Array) -> None:
-        """Count numbers, no more than a block of them."""
+    def add(self, scaled: Array) -> None:
+        """Count numbers in rows, no more than _ROWS blocks of them."""
         import numpy as np
 
-        scaled, bins = self._scaled[: share.size], self._bins[: share.size]
-        np.multiply(share, BINS, out=scaled)
-        np.copyto(bins, scaled, casting="unsafe")
-        np.minimum(bins, BINS - 1, out=bins)
-        even = share.size & ~1
-        self._pairs += np.bincount(bins[:even].view(np.uint16), minlength=self._pairs.size)
-        if even < share.size:
-            self._odd[bins[even]] += 1
+        bins = self._bins[: scaled.size]
+        np.copyto(bins.reshape(scaled.shape), scaled, casting="unsafe")
+        even = scaled.size & ~1
+        # np.bincount holds the GIL. It would make these by itself, under it.
+        indices = self._indices[: even // 2]
+        np.copyto(indices, bins[:even].view(np.uint16))
+        counted = np.bincount(indices, minlength=self._pairs.size)
+        if counted.size > self._pairs.size:  # of another range than the first pass has found
+            np.minimum(bins, BINS, out=bins)
+            counted = np.bincount(bins[:even].view(np.uint16), minlength=self._pairs.size)
+        self._pairs += counted
+        if even < scaled.size:
+            self._odd[min(bins[even], BINS)] += 1
 
     def counts(self) -> list[int]:
         """Return the counts of all numbers so far."""
-        pairs = self._pairs.reshape(BINS, -1)
-        both = pairs.sum(axis=1) + pairs.sum(axis=0)[:BINS]
-        return [int(pair) + odd for pair, odd in zip(both, self._odd, strict=True)]
+        pairs = self._pairs.reshape(BINS + 1, -1)
+        both = pairs.sum(axis=1) + pairs.sum(axis=0)[: BINS + 1]
+        *counts, highest = (int(pair) + odd for pair, odd in zip(both, self._odd, strict=True))
+        counts[-1] += highest  # the last bin has its upper edge, too
+        return counts
 
 
-def _blocks(tensor: LazyTensor) -> Iterator[Array]:
+def _rows(tensor: LazyTensor, *, all_finite: bool) -> Iterator[Array]:
+    """Yield the finite elements in up to _ROWS rows, each a block, or what is left of one."""
+    import numpy as np
+
+    for values in _decode(tensor):
+        if all_finite:
+            end = values.size - values.size % _BLOCK
+            for start in range(0, end, _ROWS * _BLOCK):
+                yield values[start : min(start + _ROWS * _BLOCK, end)].reshape(-1, _BLOCK)
+            if end < values.size:
+                yield values[np.newaxis, end:]
+            continue
+        for start in range(0, values.size, _BLOCK):
+            block = values[start : start + _BLOCK]
+            kept = block[np.isfinite(block)]
+            if kept.size:
+                yield kept[np.newaxis]
+
+
+def _decode(tensor: LazyTensor) -> Iterator[Array]:
     """Yield the elements, none of them half-precision: NumPy is slow with those."""
     import numpy as np
 
     for chunk in tensor.chunks():
-        values = decode(chunk, tensor.dtype)
-        if tensor.dtype is DType.FLOAT16:
-            values = widen_half(values)
-        elif tensor.dtype is DType.BOOL:
+        if tensor.dtype is DType.BOOL:
             # Whatever is not 0 is true, in a damaged file too.
-            values = (np.frombuffer(chunk, np.uint8) != 0).view(np.uint8)
-        for start in range(0, values.size, _BLOCK):
-            yield values[start : start + _BLOCK]
+            yield (np.frombuffer(chunk, np.uint8) != 0).view(np.uint8)
+            continue
+        values = decode(chunk, tensor.dtype)
+        yield widen_half(values) if tensor.dtype is DType.FLOAT16 else values

@@ -97,6 +97,43 @@ def test_what_is_held_is_read_once_and_has_the_same_statistics() -> None:
     assert len(passes) == 1 + 2 + 2
 
 
+def join_blocks(array: Array) -> tuple[float, float]:
+    """Return mean and deviation out of blocks of 65,536 numbers that are mapped to 0 to 1."""
+    wide = array.astype(np.float64)
+    low, width = float(wide.min()), float(wide.max()) - float(wide.min())
+    size, mean, squares = 0, 0.0, 0.0
+    for start in range(0, wide.size, 65_536):
+        share = (wide[start : start + 65_536] - low) / width
+        block_mean = float(share.mean())
+        distance = block_mean - mean
+        together = size + share.size
+        apart = distance * distance * (size * share.size / together)
+        squares += float(((share - block_mean) ** 2).sum()) + apart
+        mean += distance * (share.size / together)
+        size = together
+    return low + width * mean, width * math.sqrt(squares / size)
+
+
+@pytest.mark.parametrize("dtype", [*FLOATS, np.int32, np.uint8], ids=str)
+@pytest.mark.parametrize("size", [3, 65_535, 131_072, CHUNK + 65_541])
+def test_not_one_bit_depends_on_how_much_is_worked_on_at_a_time(
+    dtype: DTypeLike, size: int
+) -> None:
+    random = np.random.default_rng(size)
+    array = (np.exp(random.standard_normal(size)) * 30).clip(0, 200).astype(dtype)
+    stats = stats_of(array)
+    assert (stats.mean, stats.std) == join_blocks(array)
+    assert compute_stats(raws.lazy("x", array), held=array.nbytes) == stats
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_least_of_numbers_lose_no_bits(dtype: type[np.float32 | np.float64]) -> None:
+    array = (np.array([0, 1, 3, 7, 12, 32]) * np.finfo(dtype).smallest_subnormal).astype(dtype)
+    stats = stats_of(array)
+    assert (stats.mean, stats.std) == join_blocks(array)
+    assert [at for at, count in enumerate(stats.histogram) if count] == [0, 1, 3, 7, 12, 31]
+
+
 def test_weights_around_zero_have_numpys_mean() -> None:
     array = np.random.default_rng(1).standard_normal(300_000).astype(np.float32) * 0.02
     stats = stats_of(array)
