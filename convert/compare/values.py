@@ -12,6 +12,7 @@ from ..io.memory import keep_freed_memory
 from .difference import Difference
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Final
 
     from ..progress import Progress
@@ -37,7 +38,8 @@ def compare_values(
 ) -> list[Difference]:
     """Compare the pairs and return a difference for each, in their order; true where there is one.
 
-    ``workers`` threads compare a pair each. With ``hashed`` the target's bytes are digested, too.
+    ``workers`` threads compare a pair each; a single one is that of the caller. With ``hashed`` the
+    target's bytes are digested, too.
 
     Raises:
         Gpt2ConvertError: a tensor cannot be read.
@@ -47,6 +49,19 @@ def compare_values(
         Difference(tensor, stored, tolerance, mapped=number < _MAPPED)
         for number, (tensor, stored) in enumerate(pairs)
     ]
+
+    def advance(nbytes: int) -> bool:
+        nonlocal done
+        done += nbytes
+        progress("verifying", done, total)
+        return True
+
+    keep_freed_memory()
+    progress("verifying", 0, total)
+    if workers < 2:
+        for difference in differences:
+            _compare(difference, advance, hashed=hashed)
+        return differences
     waiting: SimpleQueue[Difference] = SimpleQueue()
     for difference in differences:
         waiting.put(difference)
@@ -59,10 +74,8 @@ def compare_values(
                 difference = waiting.get_nowait()
             except Empty:  # the rest is done, or others are at it
                 return
-            wanted = _compare(difference, feed, hashed=hashed)
+            wanted = _compare(difference, feed.put, hashed=hashed) and feed.put(None)
 
-    keep_freed_memory()
-    progress("verifying", 0, total)
     left = len(differences)
     try:
         for _ in range(min(workers, left)):
@@ -72,15 +85,14 @@ def compare_values(
             if nbytes is None:
                 left -= 1
             else:
-                done += nbytes
-                progress("verifying", done, total)
+                advance(nbytes)
     finally:
         feed.close()
     return differences
 
 
-def _compare(difference: Difference, feed: Feed[int | None], *, hashed: bool) -> bool:
-    """Compare a pair; False if nobody wants to know any more."""
+def _compare(difference: Difference, tell: Callable[[int], bool], *, hashed: bool) -> bool:
+    """Compare a pair; False if nobody wants to know any more, which ``tell`` says."""
     source, target = difference.source.chunks(), difference.target_chunks()
     running = hashlib.sha256()
     untold = 0
@@ -90,12 +102,10 @@ def _compare(difference: Difference, feed: Feed[int | None], *, hashed: bool) ->
             running.update(found)
         untold += len(expected)
         if untold >= _STEP:
-            if not feed.put(untold):
+            if not tell(untold):
                 return False
             untold = 0
-    if untold and not feed.put(untold):
-        return False
     difference.finish()
     if hashed:
         difference.sha256 = running.hexdigest()
-    return feed.put(None)
+    return not untold or tell(untold)

@@ -2,7 +2,8 @@
 
 For a writer that computes a checksum of each chunk: the next one is computed while the last is
 being written. Moving to another position, as zipfile does to complete a header, waits for nothing.
-What the thread runs into is raised by the next call.
+Small writes that touch each other are handed to the thread as one: to wake it up takes longer than
+to write a header. What the thread runs into is raised by the next call.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 DEPTH: Final = 4
 """Chunks that may wait."""
+LARGE: Final = 1 << 16
+"""Bytes from which a write is handed over by itself, and held ones at the latest."""
 
 
 class WriteBehind(io.RawIOBase):
@@ -32,6 +35,8 @@ class WriteBehind(io.RawIOBase):
 
     def __init__(self, path: Path) -> None:
         self._position = self._end = 0
+        self._held = bytearray()
+        self._held_at = 0
         self._queue: Queue[_Item] = Queue(DEPTH)
         self._error: BaseException | None = None
         self._complete = False
@@ -70,7 +75,11 @@ class WriteBehind(io.RawIOBase):
         """Have ``data`` written; raises what an earlier write has run into."""
         self._raise()
         chunk = bytes(data)
-        self._put((self._position, chunk))
+        if len(chunk) >= LARGE:
+            self._hand_over()
+            self._put((self._position, chunk))
+        else:
+            self._hold(chunk)
         self._position += len(chunk)
         self._end = max(self._end, self._position)
         return len(chunk)
@@ -90,6 +99,7 @@ class WriteBehind(io.RawIOBase):
         """Wait until everything is written."""
         if self._file.closed:
             return
+        self._hand_over()
         reached = threading.Event()
         self._put(reached)
         while not reached.wait(POLL):
@@ -101,6 +111,7 @@ class WriteBehind(io.RawIOBase):
         """End the thread and close the file; raises what an earlier write has run into."""
         if self._file.closed:
             return
+        self._hand_over()
         self._put(None)
         self._thread.join()
         self._file.close()
@@ -114,6 +125,22 @@ class WriteBehind(io.RawIOBase):
     def seekable(self) -> bool:
         """Return True."""
         return True
+
+    def _hold(self, data: bytes) -> None:
+        """Put ``data`` beside, or over, what is held, if it touches that."""
+        if not 0 <= self._position - self._held_at <= len(self._held):
+            self._hand_over()
+        if not self._held:
+            self._held_at = self._position
+        at = self._position - self._held_at
+        self._held[at : at + len(data)] = data
+        if len(self._held) >= LARGE:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        if self._held:
+            self._put((self._held_at, bytes(self._held)))
+            self._held.clear()
 
     def _put(self, item: _Item) -> None:
         """Hand ``item`` to the thread once there is room, as long as there is a thread."""

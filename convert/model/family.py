@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import string
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ BELOW: Final = "/*"
 """The end of a drop rule's name that stands for all names below it."""
 CANONICAL: Final = "name"
 """The spelling that every row has."""
+_KEPT: Final = 32
+"""Expansions that are kept: a file is tried in every spelling, and the next one is like it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +110,9 @@ class Drop:
     values: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Family:
-    """The contents of one schema file.
+    """The contents of one schema file, of which there is one object.
 
     ``configs`` are the keys of the sizes in each kind of configuration, and ``defaults`` those of
     the optional sizes that may be left out. The rest are fields of Hugging Face's: ``aliases``,
@@ -149,14 +152,21 @@ class Family:
         """The schema file's name, for messages."""
         return f"{self.name}.toml"
 
-    def slots(self, n_layer: int, spelling: str = CANONICAL) -> list[Slot]:
+    @lru_cache(maxsize=_KEPT)  # noqa: B019 - families are as many as files, and never freed
+    def slots(self, n_layer: int, spelling: str = CANONICAL) -> tuple[Slot, ...]:
         """Expand the rows that have a name in ``spelling``, in canonical order."""
         rows = [row for row in self.rows if spelling in row.spellings]
         layered = [row for row in rows if row.per_layer]
         first = rows.index(layered[0])
         before = [Slot(row, 0) for row in rows[:first]]
         after = [Slot(row, 0) for row in rows[first + len(layered) :]]
-        return before + [Slot(row, layer) for layer in range(n_layer) for row in layered] + after
+        layers = [Slot(row, layer) for layer in range(n_layer) for row in layered]
+        return (*before, *layers, *after)
+
+    @lru_cache(maxsize=_KEPT)  # noqa: B019 - as above
+    def spell_slots(self, n_layer: int, spelling: str) -> Mapping[str, Slot]:
+        """Return the slots by their exact names in a spelling, in canonical order."""
+        return {slot.spell(spelling): slot for slot in self.slots(n_layer, spelling)}
 
     def expand_drops(self, n_layer: int, spelling: str, scope: str = "") -> dict[str, Drop]:
         """Expand the drop rules that have a name in ``spelling``; tensors stand in ``scope``.
@@ -165,8 +175,7 @@ class Family:
         """
         kind = self.spellings[spelling]
         stems = [
-            scope + slot.spell(spelling).removesuffix(kind.suffix)
-            for slot in self.slots(n_layer, spelling)
+            scope + name.removesuffix(kind.suffix) for name in self.spell_slots(n_layer, spelling)
         ]
         expanded: dict[str, Drop] = {}
         for drop in self.drops:

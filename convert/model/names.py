@@ -249,7 +249,7 @@ def _read_as(
         ]
     counted = family.count_layers(inside, spelling, limit=len(names))
     n_layer = min(counted, MAX_LAYERS)
-    slots = {slot.spell(spelling): slot for slot in family.slots(n_layer, spelling)}
+    slots = family.spell_slots(n_layer, spelling)
     hits = len(slots.keys() & set(inside))
     more = counted > n_layer
     return _Reading(spelling, scope, {}, ending, names, n_layer, more, slots, hits)

@@ -8,13 +8,14 @@ a model's first tensors, each an exact name that a folder stands in front of.
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from typing import TYPE_CHECKING
 
 from ..errors import Advice, Problem
 from ..quoting import clip, quote_some
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from typing import Final
 
     from .family import Family
@@ -58,14 +59,7 @@ def find_scopes(names: Iterable[str], family: Family) -> dict[str, Counter[str]]
     in the first one; the empty one is there too. Names that spellings without scopes have as well,
     such as wte, show none alone, and neither does what is tied to another tensor.
     """
-    first: dict[str, list[str]] = {}
-    common: set[str] = set()
-    for spelling, kind in family.spellings.items():
-        for slot in family.slots(1, spelling):
-            if not kind.scopes:
-                common.add(slot.spell(spelling))
-            elif slot.row.tied_to is None:
-                first.setdefault(slot.spell(spelling), []).append(spelling)
+    first, common = _list_first_names(family)
     ends, longest = tuple(first), max(map(len, first), default=0)
     found: dict[str, Counter[str]] = {}
     shown: set[tuple[str, str]] = set()
@@ -84,6 +78,23 @@ def find_scopes(names: Iterable[str], family: Family) -> dict[str, Counter[str]]
         for spelling, scopes in found.items()
     }
     return {spelling: counts[spelling] for spelling in family.spellings if counts.get(spelling)}
+
+
+@cache
+def _list_first_names(family: Family) -> tuple[Mapping[str, Sequence[str]], Collection[str]]:
+    """Return the names that show a scope, with their spellings, and those that may stand in none.
+
+    They are those of the first layer and outside of the layers.
+    """
+    first: dict[str, list[str]] = {}
+    common: set[str] = set()
+    for spelling, kind in family.spellings.items():
+        for name, slot in family.spell_slots(1, spelling).items():
+            if not kind.scopes:
+                common.add(name)
+            elif slot.row.tied_to is None:
+                first.setdefault(name, []).append(spelling)
+    return first, common
 
 
 def starts(name: str) -> Iterator[int]:

@@ -11,10 +11,12 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.descriptors import list_descriptors
 from support.threads import ENDS, ended, promptly, threads_of
 
-from gpt2_convert.io.write_behind import DEPTH, WriteBehind
+from gpt2_convert.io.write_behind import DEPTH, LARGE, WriteBehind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +48,46 @@ def test_writes_and_seeks_give_what_a_plain_file_gives(tmp_path: Path) -> None:
             file.flush()
             assert path.read_bytes().endswith(b"end")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@settings(derandomize=True, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.one_of(st.none(), st.integers(0, 3 * LARGE)),
+            st.sampled_from([0, 1, 7, 300, LARGE // 2, LARGE - 1, LARGE, LARGE + 1]),
+        ),
+        max_size=12,
+    )
+)
+def test_writes_of_any_sizes_anywhere_give_what_a_plain_file_gives(
+    tmp_path_factory: pytest.TempPathFactory, writes: list[tuple[int | None, int]]
+) -> None:
+    folder = tmp_path_factory.mktemp("writes")
+    with WriteBehind(folder / "a") as behind, (folder / "b").open("wb") as plain:
+        for number, (position, size) in enumerate(writes):
+            for file in (behind, plain):
+                if position is not None:
+                    file.seek(position)
+                file.write(bytes([number + 1]) * size)
+    assert (folder / "a").read_bytes() == (folder / "b").read_bytes()
+
+
+def test_small_writes_that_touch_each_other_wake_the_thread_up_once(tmp_path: Path) -> None:
+    class Counting(Failing):
+        def write(self, data: bytes) -> int:
+            written.append(len(data))
+            return self.file.write(data)  # type: ignore[no-any-return]
+
+    written: list[int] = []
+    with WriteBehind(tmp_path / "a") as file:
+        file._file = Counting(file._file, MemoryError())  # type: ignore[assignment]
+        for _ in range(100):
+            file.write(b"header")
+        file.seek(0)
+        file.write(b"HEADER")
+    assert written == [600]
+    assert (tmp_path / "a").read_bytes() == b"HEADER" + b"header" * 99
 
 
 @pytest.mark.parametrize("last", ["write", "flush", "seek", "close"])
@@ -100,7 +142,7 @@ def test_whatever_ends_the_thread_is_raised_and_the_file_closed(end: str, tmp_pa
 
     def write() -> None:
         for _ in range(3 * DEPTH):
-            file.write(b"x" * 1000)
+            file.write(b"x" * LARGE)
 
     for act in (write, file.flush, lambda: file.seek(0), file.close):
         with pytest.raises(type(error)) as caught:
@@ -121,7 +163,7 @@ def test_a_thread_that_is_ended_before_it_can_tell_is_missed(last: str, tmp_path
 
     def write() -> None:
         for _ in range(3 * DEPTH):
-            file.write(b"x")
+            file.write(b"x" * LARGE)
 
     if last != "close":
         with pytest.raises(RuntimeError, match="ended before its work was done"):
@@ -140,7 +182,7 @@ def test_an_end_anywhere_is_raised_by_the_time_the_file_is_closed(
     def write() -> None:
         with WriteBehind(tmp_path / "a") as file:
             for _ in range(2 * DEPTH):
-                file.write(b"x" * 1000)
+                file.write(b"x" * LARGE)
             file.seek(500)
             file.write(b"patched")
             file.flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import zlib
+from functools import cache
 from typing import TYPE_CHECKING
 
 try:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["crc32", "load_zipfile"]
 
 
+@cache
 def load_zipfile() -> ModuleType:
     """Return an instance of the standard library's zipfile that computes :func:`crc32`.
 
