@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from typing import Final
 
 LAYER: Final = "{layer}"
@@ -196,14 +196,9 @@ class Family:
         A number that is not below the count of names with one does not count either: a few tensors
         must not stand for a multitude of layers. Where one is missing, the others are enough.
         """
-        suffixes: dict[str, set[str]] = {}
-        for row in self.rows:
-            if row.per_layer and spelling in row.spellings:
-                prefix, suffix = row.spellings[spelling].split(LAYER)
-                suffixes.setdefault(prefix, set()).add(suffix)
         mentioned: list[int] = []
         most = len(str(limit))
-        for prefix, ends in suffixes.items():
+        for prefix, ends in self._split_names(spelling).items():
             for name in names:
                 if not name.startswith(prefix):
                     continue
@@ -215,6 +210,16 @@ class Family:
                     if str(layer) == digits and layer < limit:
                         mentioned.append(layer)
         return max((layer + 1 for layer in mentioned if layer < len(mentioned)), default=0)
+
+    @lru_cache(maxsize=_KEPT)  # noqa: B019 - as above
+    def _split_names(self, spelling: str) -> Mapping[str, Collection[str]]:
+        """Return what may stand behind the number of a layer, by what stands before it."""
+        suffixes: dict[str, set[str]] = {}
+        for row in self.rows:
+            if row.per_layer and spelling in row.spellings:
+                prefix, suffix = row.spellings[spelling].split(LAYER)
+                suffixes.setdefault(prefix, set()).add(suffix)
+        return suffixes
 
     def is_in_layer(self, name: str, spelling: str) -> bool:
         """Whether a name is that of something in a layer, whatever number the layer has."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
@@ -80,10 +81,14 @@ def match(
     """
     reading = _read(raw, family, scope, drop)
     outside = Drop({}, f"outside the scope {describe_scope(reading.scope)}")
-    drops = DropRules(
-        family.expand_drops(reading.n_layer, reading.spelling, reading.scope),
-        scopes=family.spellings[reading.spelling].scopes,
-    )
+
+    @cache  # which a file that has nothing but a model does not need
+    def expand_drops() -> DropRules:
+        return DropRules(
+            family.expand_drops(reading.n_layer, reading.spelling, reading.scope),
+            scopes=family.spellings[reading.spelling].scopes,
+        )
+
     modules = {reading.scope + each for each in _list_modules(reading.slots)}
     found: dict[str, tuple[Slot, LazyTensor]] = {}
     dropped: list[tuple[LazyTensor, Drop]] = []
@@ -91,7 +96,7 @@ def match(
     repeated: list[LazyTensor] = []
     for name, tensor in zip(reading.names, raw.tensors, strict=True):
         slot = reading.find(name)
-        rule = None if slot else drops.find(name)
+        rule = None if slot else expand_drops().find(name)
         pattern = next((each for each in drop if matches(tensor.name, each)), None)
         if pattern is not None and not slot and (rule is None or rule.values is not None):
             unread = "; its values were not looked at" if rule else ""
