@@ -60,9 +60,9 @@ def work_on_tensors(
 ) -> list[T]:
     """Return what ``work`` returns for each tensor, in their order.
 
-    It is called in several threads at the same time. ``advance`` is called in that of the caller,
-    with numbers of bytes that add up to those of all tensors; ``passes`` is how often ``work``
-    reads each of them.
+    It is called in several threads at the same time, for the largest tensors first. ``advance`` is
+    called in that of the caller, with numbers of bytes that add up to those of all tensors;
+    ``passes`` is how often ``work`` reads each of them.
 
     Raises:
         Gpt2ConvertError: that of the first tensor, in their order, which cannot be read.
@@ -75,7 +75,8 @@ def work_on_tensors(
             results[number] = _tell_all(tensor, work, report, passes)
         return [results[number] for number in range(len(tensors))]
     waiting: SimpleQueue[int] = SimpleQueue()
-    for number in range(len(tensors)):
+    # The largest first: one that is begun last would keep one thread when the others are done.
+    for number in sorted(range(len(tensors)), key=lambda number: -tensors[number].nbytes):
         waiting.put(number)
     errors: dict[int, Gpt2ConvertError] = {}
     feed: Feed[int | None] = Feed(_EVENTS)  # bytes that were used; None from each thread at the end
@@ -92,12 +93,14 @@ def work_on_tensors(
             if not feed.wanted:
                 raise _UnwantedError
 
-        # They begin in their order: those before one that fails are done, or another is at it.
-        while not errors:
+        while True:
             try:
                 number = waiting.get_nowait()
             except Empty:
                 break
+            # What comes after one that fails is not wanted; what comes before may fail, too.
+            if errors and number > min(errors):
+                continue
             try:
                 results[number] = _tell_all(tensors[number], work, tell, passes)
             except Gpt2ConvertError as error:

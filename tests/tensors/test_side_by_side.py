@@ -137,6 +137,26 @@ def test_the_error_is_that_of_the_first_tensor_though_another_fails_sooner() -> 
             promptly(partial(read_arrays, [*tensors_of(ARRAYS), *tensors]))
 
 
+def test_the_error_is_that_of_the_first_tensor_though_a_larger_one_is_begun_before_it() -> None:
+    first = failing(FormatError("first"), "a")
+    large = LazyTensor("b", (CHUNK,), DType.UINT8, CHUNK, failing(FormatError("b")).read, "b")
+    with pytest.raises(FormatError, match=r"^first$"):
+        read_arrays([*tensors_of(ARRAYS), first, large, failing(FormatError("c"), "c")])
+
+
+def test_the_largest_are_begun_first_by_threads(processors: int) -> None:
+    begun: list[int] = []
+
+    def work(tensor: LazyTensor) -> int:
+        begun.append(tensor.size)
+        return tensor.size
+
+    sizes = [array.size for array in ARRAYS]
+    assert work_on_tensors(tensors_of(ARRAYS), work) == sizes
+    assert sorted(begun) == sorted(sizes)
+    assert processors == 1 or begun[0] >= sorted(sizes)[-processors]
+
+
 def test_nothing_is_begun_after_an_error(processors: int) -> None:
     begun: list[str] = []
     failed = threading.Event()
@@ -149,7 +169,7 @@ def test_nothing_is_begun_after_an_error(processors: int) -> None:
         failed.wait(30)
 
     with pytest.raises(FormatError, match="x: no"):
-        work_on_tensors([failing(FormatError("x")), *tensors_of([np.ones(9)] * 999)], work)
+        work_on_tensors([failing(FormatError("x")), *tensors_of([np.ones(1)] * 999)], work)
     assert len(begun) < 999
     assert processors > 1 or begun == ["x"]
 
