@@ -19,13 +19,13 @@ refused. So is a configuration that is too large for an attribute as the reader 
 from __future__ import annotations
 
 import math
-import os
 from collections import deque
 from itertools import product
 from typing import TYPE_CHECKING
 
 from ...checkpoint.canonical import Checkpoint
 from ...errors import Advice, UnsupportedError
+from ...io.processors import count_processors
 from ...quoting import quote
 from ...tensors.dtype import numpy_dtype
 from ...tensors.read_ahead import read_ahead
@@ -123,7 +123,7 @@ def _write_compressed(
 ) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    workers = min(os.cpu_count() or 1, _MAX_WORKERS)
+    workers = min(count_processors(), _MAX_WORKERS)
     with tree, ThreadPoolExecutor(workers) as pool:
         for tensor, chunks in read_ahead(checkpoint.values()):
             if not tensor.shape:  # which cannot be in chunks
