@@ -24,6 +24,8 @@ from .timing import Row, list_rows, time_rows
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .timing import Command
+
 ROUNDS = 3
 
 
@@ -31,9 +33,16 @@ def list_jobs(source: Path) -> list[Row]:
     """Return the jobs; the archive of the same weights lies beside ``source``."""
     npz, target = source.parent / "source.npz", source.parent / "target"
     shard = source / SHARD
+    tf2npz: Command = [PROGRAM, "tf2npz", source, target]
     return [
         Row("cp, cmp", (["cp", shard, target], ["cmp", shard, target]), makes=(target,)),
-        Row("tf2npz", ([PROGRAM, "tf2npz", source, target],), ("cp, cmp",), (target,)),
+        Row("tf2npz", (tf2npz,), ("cp, cmp",), (target,)),
+        Row(
+            "tf2npz --dtype float16",
+            ([*tf2npz, "--dtype", "float16"],),
+            ("tf2npz",),
+            (target,),
+        ),
         Row("np.fromfile", (python(FROMFILE, shard),)),
         Row("open().tree()", (python(TREE, source),), ("np.fromfile",)),
         Row("verify", ([PROGRAM, "verify", source, npz],)),
