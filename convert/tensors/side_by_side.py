@@ -99,7 +99,7 @@ def work_on_tensors(
             except Empty:
                 break
             # What comes after one that fails is not wanted; what comes before may fail, too.
-            if errors and number > min(errors):
+            if errors and number > min([*errors]):  # a copy: the others go on
                 continue
             try:
                 results[number] = _tell_all(tensors[number], work, tell, passes)

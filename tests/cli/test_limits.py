@@ -85,6 +85,7 @@ def test_the_floor_is_enough(option: str, tiny: Path, tmp_path: Path) -> None:
 SHRINKING = """
 import resource, sys
 import gpt2_convert, gpt2_convert.cli
+from gpt2_convert.compare import checkpoints
 convert = gpt2_convert.convert
 
 def shrinking(*arguments, progress, **options):
@@ -98,9 +99,10 @@ def shrinking(*arguments, progress, **options):
     return convert(*arguments, progress=watch, **options)
 
 gpt2_convert.convert = shrinking
+checkpoints.SHARE = 1
 gpt2_convert.cli.main()
 """
-"""The program, which gets no more memory once all is written."""
+"""The program, which gets no more memory once all is written, and proves by threads."""
 
 
 @linux
