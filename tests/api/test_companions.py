@@ -102,6 +102,15 @@ def fill(folder: Path) -> None:
     (folder.parent / "elsewhere").write_text("elsewhere")
 
 
+def make_project(
+    folder: Path, name: str, write: Callable[[Path, str, Save], None], save: Save
+) -> None:
+    """Make a folder in which a checkpoint lies beside all of that."""
+    folder.mkdir()
+    write(folder, name, save)
+    fill(folder)
+
+
 @pytest.mark.parametrize("to", ["hf", "tensorflow", "npz"])
 @pytest.mark.parametrize(("name", "write", "save"), WRITTEN, ids=[each[0] for each in WRITTEN])
 def test_with_a_file_that_was_named_goes_the_tokenizer_and_nothing_strange(
@@ -112,9 +121,7 @@ def test_with_a_file_that_was_named_goes_the_tokenizer_and_nothing_strange(
     tmp_path: Path,
 ) -> None:
     folder, target = tmp_path / "project", tmp_path / "target"
-    folder.mkdir()
-    write(folder, name, save)
-    fill(folder)
+    make_project(folder, name, write, save)
     report = gpt2_convert.convert(folder / name, target, to=to)
     assert report.config
     assert report.config.layer_norm_epsilon == 0.001
@@ -145,9 +152,7 @@ def test_of_a_folder_that_was_named_every_file_goes_but_no_link_out_of_it(
     tmp_path: Path,
 ) -> None:
     folder, target = tmp_path / "project", tmp_path / "target"
-    folder.mkdir()
-    write(folder, name, save)
-    fill(folder)
+    make_project(folder, name, write, save)
     report = gpt2_convert.convert(folder, target, to=to)
     assert {each.source_name for each in report.companions} == {
         *STRANGE,
