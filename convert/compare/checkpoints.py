@@ -23,7 +23,7 @@ from ..progress import ignore_progress
 from ..reports.findings import Finding, Kind
 from ..reports.summary import Side, sum_up
 from ..reports.verification import VerificationReport
-from ..tensors.side_by_side import SHARE
+from ..tensors.side_by_side import count_shares
 from ..tensors.tensor import same_bytes
 from ..tensors.tolerance import EXACT, Tolerance
 from .as_is import pair_as_is
@@ -73,12 +73,11 @@ def compare(
     else:
         found = pair_as_is(source, target, drop)
     findings += found.findings
-    shares = sum(tensor.nbytes for tensor, _ in found.pairs) // SHARE
     compared = compare_values(
         list(found.pairs),
         tolerance,
         progress or ignore_progress,
-        workers=min(_WORKERS, shares),
+        workers=min(_WORKERS, count_shares(tensor for tensor, _ in found.pairs)),
         hashed=hashes is not None,
     )
     if loss is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..io.feed import Feed
 from ..io.memory import keep_freed_memory
+from ..tensors.side_by_side import EVENTS, STEP
 from .difference import Difference
 
 if TYPE_CHECKING:
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
     from ..tensors.tensor import LazyTensor
     from ..tensors.tolerance import Tolerance
 
-_EVENTS: Final = 64
-"""Reports of progress that may wait."""
-_STEP: Final = 8 << 20
-"""Bytes between two reports of progress: each wakes up another thread."""
 _MAPPED: Final = 600
 """Tensors of which it is told where they differ, the first ones: 1558M has 580. A map takes some
 20 kB, and of 16,000 there would be too much to hold."""
@@ -65,7 +62,7 @@ def compare_values(
     waiting: SimpleQueue[Difference] = SimpleQueue()
     for difference in differences:
         waiting.put(difference)
-    feed: Feed[int | None] = Feed(_EVENTS)  # bytes that were compared; None after each pair
+    feed: Feed[int | None] = Feed(EVENTS)  # bytes that were compared; None after each pair
 
     def compare() -> None:
         wanted = True
@@ -101,7 +98,7 @@ def _compare(difference: Difference, tell: Callable[[int], bool], *, hashed: boo
         if hashed:
             running.update(found)
         untold += len(expected)
-        if untold >= _STEP:
+        if untold >= STEP:
             if not tell(untold):
                 return False
             untold = 0

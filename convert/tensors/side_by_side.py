@@ -14,7 +14,7 @@ from ..io.processors import count_processors
 from .watched import watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any, Final
 
     import numpy.typing as npt
@@ -29,9 +29,9 @@ MOST_WORKERS: Final = 8
 """Threads: each may hold some chunks, and memory is filled no faster by more."""
 SHARE: Final = 4 << 20
 """Bytes for a thread: where there are fewer, to start one costs more than it saves."""
-_STEP: Final = 8 << 20
+STEP: Final = 8 << 20
 """Bytes between two reports of progress: each wakes up another thread."""
-_EVENTS: Final = 64
+EVENTS: Final = 64
 """Reports of progress that may wait."""
 
 
@@ -41,8 +41,12 @@ class _UnwantedError(Exception):
 
 def count_workers(tensors: Sequence[LazyTensor]) -> int:
     """Return how many threads work on them at the same time; one is that of the caller."""
-    shares = sum(tensor.nbytes for tensor in tensors) // SHARE
-    return max(1, min(count_processors(), MOST_WORKERS, len(tensors), shares))
+    return max(1, min(count_processors(), MOST_WORKERS, len(tensors), count_shares(tensors)))
+
+
+def count_shares(tensors: Iterable[LazyTensor]) -> int:
+    """Return how many threads have enough to do with them; 0 where a single one has not."""
+    return sum(tensor.nbytes for tensor in tensors) // SHARE
 
 
 def read_arrays(
@@ -79,7 +83,7 @@ def work_on_tensors(
     for number in sorted(range(len(tensors)), key=lambda number: -tensors[number].nbytes):
         waiting.put(number)
     errors: dict[int, Gpt2ConvertError] = {}
-    feed: Feed[int | None] = Feed(_EVENTS)  # bytes that were used; None from each thread at the end
+    feed: Feed[int | None] = Feed(EVENTS)  # bytes that were used; None from each thread at the end
 
     def run() -> None:
         untold = 0
@@ -87,7 +91,7 @@ def work_on_tensors(
         def tell(nbytes: int) -> None:
             nonlocal untold
             untold += nbytes
-            if untold >= _STEP:
+            if untold >= STEP:
                 feed.put(untold)
                 untold = 0
             if not feed.wanted:

@@ -85,7 +85,7 @@ def test_the_floor_is_enough(option: str, tiny: Path, tmp_path: Path) -> None:
 SHRINKING = """
 import resource, sys
 import gpt2_convert, gpt2_convert.cli
-from gpt2_convert.compare import checkpoints
+from gpt2_convert.tensors import side_by_side
 convert = gpt2_convert.convert
 
 def shrinking(*arguments, progress, **options):
@@ -99,7 +99,7 @@ def shrinking(*arguments, progress, **options):
     return convert(*arguments, progress=watch, **options)
 
 gpt2_convert.convert = shrinking
-checkpoints.SHARE = 1
+side_by_side.SHARE = 1
 gpt2_convert.cli.main()
 """
 """The program, which gets no more memory once all is written, and proves by threads."""

@@ -100,7 +100,7 @@ def test_every_pair_is_told_in_order_whoever_is_first_and_true_if_it_differs(wor
 def test_the_losses_of_a_cast_stand_in_the_order_of_the_source_whoever_is_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("gpt2_convert.compare.checkpoints.SHARE", 1)
+    monkeypatch.setattr("gpt2_convert.tensors.side_by_side.SHARE", 1)
     raw = raws.raw(raws.canonical(), bundles.TINY)
     first, *others, last = raw.tensors
     last_is_read = threading.Event()

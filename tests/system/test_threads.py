@@ -16,7 +16,6 @@ from support.descriptors import list_descriptors
 from support.threads import ENDS, ended, promptly, threads_of
 
 import gpt2_convert
-from gpt2_convert.compare import checkpoints
 from gpt2_convert.io import write_behind
 from gpt2_convert.tensors import side_by_side
 
@@ -45,7 +44,6 @@ JOBS: dict[str, tuple[str, Job]] = {
 @pytest.fixture(autouse=True)
 def threads_even_for_little(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(side_by_side, "SHARE", 1)
-    monkeypatch.setattr(checkpoints, "SHARE", 1)
     monkeypatch.setattr(write_behind, "LARGE", 1)
     monkeypatch.setattr(side_by_side, "count_processors", lambda: 2)
 
