@@ -11,18 +11,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ...tensors.dtype import numpy_dtype
+from .deflating import LEVEL
 from .library import load_h5py, locked
 
 if TYPE_CHECKING:
     import pathlib
     from collections.abc import Iterator, Mapping
-    from typing import Any, Final, Self
+    from typing import Any, Self
 
     from ...tensors.tensor import LazyTensor
     from .paths import Path
-
-LEVEL: Final = 1
-"""Of deflate: after shuffling, level 6 gains 1 % on weights and takes three times as long."""
 
 
 class Tree:

@@ -6,11 +6,10 @@ tracked, so programs that ask for it list the layers 0, 1, 2 … 10. The attribu
 what :mod:`..provenance` says. Every HDF5 library since 1.8 reads the file. It depends on no clock,
 host or path: the same tensors and configuration give the same bytes with the same libraries (a
 release of HDF5 may arrange its metadata in another way, one of libdeflate compress in another way).
-libdeflate's output does not depend on the processor, and comes at more than twice zlib's speed.
 
 Stored: each dataset is one contiguous run of bytes. The library creates the tree and reserves the
 room, and the bytes are then written where it says that they belong. Compressed: chunks of whole
-rows, shuffled and deflated by threads, and handed to the library ready-made.
+rows, shuffled and deflated by threads (:mod:`.deflating`), and handed to the library ready-made.
 
 Limits: HDF5 1.x has no bfloat16. A file of opaque or home-made types would be a lie, so it is
 refused. So is a configuration that is too large for an attribute as the reader wants it.
@@ -30,9 +29,10 @@ from ...quoting import quote
 from ...tensors.dtype import numpy_dtype
 from ...tensors.read_ahead import read_ahead
 from ..provenance import state_in_attributes
+from .deflating import deflate_planes, load_deflate, shuffle
 from .library import load_h5py
 from .paths import split_canonical, split_own_names
-from .tree import LEVEL, Tree, os_errors
+from .tree import Tree, os_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -58,8 +58,7 @@ def load(proof: bool) -> None:
     import concurrent.futures.thread  # noqa: F401
 
     load_h5py()
-    import deflate  # noqa: F401 - where chunks are to be compressed
-
+    load_deflate()  # where chunks are to be compressed
     if proof:
         from . import reader  # noqa: F401
 
@@ -181,12 +180,5 @@ def _cut(
 
 
 def _deflate(data: bytes, size: int, itemsize: int) -> bytes:
-    """Apply the filters as the library does: to a whole chunk, which is padded with zeros.
-
-    Shuffled, they are the first bytes of all elements, then the second ones, and so on.
-    """
-    import numpy as np
-    from deflate import zlib_compress
-
-    elements = np.frombuffer(data.ljust(size, b"\0"), np.uint8).reshape(-1, itemsize)
-    return bytes(zlib_compress(elements.T.tobytes(), LEVEL))
+    """Apply the filters to the bytes of a chunk of ``size``, once it is filled up with zeros."""
+    return deflate_planes(shuffle(data.ljust(size, b"\0"), itemsize), size // itemsize)
