@@ -74,7 +74,7 @@ def cast(
     """Round elements of one floating-point type to another; what is too large becomes infinite.
 
     Returns the bits, as unsigned integers, and whether all numbers are and stay finite. ``watch``
-    is given the magnitudes before and after, in any types that hold them.
+    is given the magnitudes before and after, in types that hold them.
     """
     import numpy as np
 
@@ -99,7 +99,7 @@ def cast(
         nans = np.flatnonzero(_magnitudes(data, source) > infinity(source))
         result[nans] = _cast_nans(bits(data, source)[nans], source, target)
     if watch is not None and not seen:
-        watch(np.abs(_widen(values)), np.abs(_widen(decode(result, target))))
+        watch(np.abs(_widen(values)), np.abs(_widen(decode(result, target))), None)
     return result, plain
 
 
@@ -176,10 +176,12 @@ def _round_to_upper_half(single: Array, watch: Watch | None = None) -> Array:
     rounded &= 1
     rounded += np.uint32(0x7FFF)
     rounded += wide
+    upper = np.right_shift(rounded, 16, out=None if watch else rounded)
+    half: Array = upper.astype("<u2")
     if watch is not None:
-        watch((wide & 0x7FFFFFFF).view("<f4"), (rounded & 0x7FFF0000).view("<f4"))
-    rounded >>= 16
-    return rounded.astype("<u2")
+        rounded &= 0x7FFF0000
+        watch((wide & 0x7FFFFFFF).view("<f4"), rounded.view("<f4"), upper.view("<f4"))
+    return half
 
 
 def _round_to_odd(double: Array) -> Array:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Array: TypeAlias = npt.NDArray[Any]
-    Watch: TypeAlias = Callable[[Array, Array], None]
-    """Takes the magnitudes of the elements as they were and as they are."""
+    Watch: TypeAlias = Callable[[Array, Array, Array | None], None]
+    """Takes the magnitudes of the elements as they were and as they are, and memory of as many of
+    the same type that it may overwrite, if there is some."""
 
 _BEYOND: Final = 2.0**16
 """The first power of two that is infinite as a float16."""
@@ -52,20 +53,21 @@ def round_to_half(single: Array, watch: Watch | None = None, *, plain: bool = Fa
     np.clip(large, np.float32(_LEAST), np.float32(_BEYOND), out=large)
     large *= np.float32(_PUSH)
     total = kept + large
-    if watch is not None:
-        after = total - large
-        if not plain:
-            after[after >= _BEYOND] = np.inf
-        watch(before, after)
     # The lower half of a power of two has no bits, so that of the sum is the fraction.
     half: Array = total.view("<u4").astype("<u2")
+    if watch is not None:
+        total -= large
+        if not plain:
+            total[total >= _BEYOND] = np.inf
     exponents = large.view("<u4")
     exponents >>= 13
     half += exponents.astype("<u2")
     half -= np.uint16(_BIAS)
-    signs = (bits >> 16).astype("<u2")
+    signs = np.right_shift(bits, 16, out=exponents).astype("<u2")
     signs &= 0x8000
     half |= signs
+    if watch is not None:
+        watch(before, total, large)
     return half
 
 

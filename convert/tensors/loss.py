@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -41,23 +42,26 @@ class TensorLoss:
     zeroed: int = 0
     overflows: int = 0
 
-    def add(self, before: Array, after: Array) -> None:
-        """Take in the magnitudes of elements as they were and as they are."""
+    def add(self, before: Array, after: Array, room: Array | None = None) -> None:
+        """Take in the magnitudes of elements as they were and as they are.
+
+        ``room`` is memory for as many of the wider type, and is overwritten.
+        """
         import numpy as np
 
         # In the wider of the two types the difference is exact: it is a multiple of the smaller
         # number's last place, and of fewer bits than that.
         with np.errstate(all="ignore"):
-            errors = np.subtract(after, before)
+            errors: Array = np.subtract(after, before, out=room)
             np.abs(errors, out=errors)
-        largest = errors.max(initial=0.0)
-        if not np.isfinite(largest):
+        largest = float(errors.max(initial=0.0))
+        if not math.isfinite(largest):
             finite = np.isfinite(errors)
             errors, before, after = errors[finite], before[finite], after[finite]
-            largest = errors.max(initial=0.0)
+            largest = float(errors.max(initial=0.0))
         if not errors.size:
             return
-        self.max_abs_error = max(self.max_abs_error or 0.0, float(largest))
+        self.max_abs_error = max(self.max_abs_error or 0.0, largest)
         self.max_rel_error = self.max_rel_error or 0.0
         if not largest:
             return

@@ -47,12 +47,13 @@ def test_any_number_of_elements_and_the_input_is_left_alone(size: int) -> None:
 
 def test_whoever_watches_gets_the_magnitudes_before_and_after() -> None:
     numbers = np.array([0.1, -1e-9, 3e-8, -2049, 1e5, 0], np.float32)
-    seen: list[tuple[np.ndarray, np.ndarray]] = []
+    seen: list[tuple[np.ndarray, ...]] = []
     with np.errstate(over="ignore"):
         after = np.abs(numbers.astype(np.float16)).astype(np.float32)
     round_to_half(numbers, lambda *arrays: seen.append(arrays))
     np.testing.assert_array_equal(seen[0][0], np.abs(numbers))
     np.testing.assert_array_equal(seen[0][1], after)
+    assert not any(np.may_share_memory(seen[0][2], kept) for kept in (numbers, *seen[0][:2]))
 
 
 def test_every_float16_is_widened_exactly() -> None:
