@@ -3,19 +3,22 @@
 For a writer that computes a checksum of each chunk: the next one is computed while the last is
 being written. Moving to another position, as zipfile does to complete a header, waits for nothing.
 Small writes that touch each other are handed to the thread as one: to wake it up takes longer than
-to write a header. What the thread runs into is raised by the next call.
+to write a header. What the thread runs into is raised by the next call. A small file is worth no
+thread at all: it is held, and written at the end.
 """
 
 from __future__ import annotations
 
 import io
 import threading
+from contextlib import contextmanager
 from queue import Full, Queue
 from typing import TYPE_CHECKING
 
 from .feed import POLL
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from typing import Final, TypeAlias
 
@@ -28,6 +31,26 @@ DEPTH: Final = 4
 """Chunks that may wait."""
 LARGE: Final = 1 << 16
 """Bytes from which a write is handed over by itself, and held ones at the latest."""
+SMALL: Final = 4 << 20
+"""Bytes up to which a file is held whole."""
+
+
+@contextmanager
+def open_behind(path: Path, nbytes: int) -> Iterator[io.RawIOBase | io.BytesIO]:
+    """Yield a file to be written and sought in, which becomes that at ``path``.
+
+    ``nbytes`` is about how much will be written.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if nbytes > SMALL:
+        with WriteBehind(path) as behind:
+            yield behind
+        return
+    held = io.BytesIO()
+    yield held
+    path.write_bytes(held.getbuffer())
 
 
 class WriteBehind(io.RawIOBase):

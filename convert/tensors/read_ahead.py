@@ -1,7 +1,8 @@
 """Tensors streamed by a thread of its own, a few chunks ahead of whoever uses them.
 
 Reading, checksums and writing all release the GIL, so the two sides really run side by side. No
-more than DEPTH chunks wait at any time, which bounds memory.
+more than DEPTH chunks wait at any time, which bounds memory. For tensors that are small together
+there is no thread.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..io.feed import Feed
 from ..io.memory import keep_freed_memory
+from .side_by_side import count_shares
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,6 +53,13 @@ def read_ahead(tensors: Iterable[LazyTensor]) -> Iterator[tuple[LazyTensor, Iter
     """
     tensors = tuple(tensors)
     keep_freed_memory()
+    if not count_shares(tensors):
+        for tensor in tensors:
+            chunks = tensor.chunks()
+            yield tensor, chunks
+            for _ in chunks:
+                pass
+        return
     feed: Feed[bytes | None] = Feed(DEPTH)  # None after the last chunk of each tensor
 
     def produce() -> None:

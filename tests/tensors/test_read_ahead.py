@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gpt2_convert.errors import FormatError
+from gpt2_convert.tensors import side_by_side
 from gpt2_convert.tensors.dtype import DType
 from gpt2_convert.tensors.read_ahead import DEPTH, read_ahead
 from gpt2_convert.tensors.tensor import LazyTensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True, params=[True, False], ids=["a thread", "no thread"])
+def worth_a_thread(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    worth: bool = request.param
+    monkeypatch.setattr(side_by_side, "SHARE", 1 if worth else 1 << 20)
+    return worth
 
 
 def streamed(name: str, chunks: Iterator[bytes]) -> LazyTensor:
@@ -57,11 +65,11 @@ def test_error_amid_a_tensor_is_raised_where_its_bytes_would_go_on() -> None:
     assert readers_alive() == []
 
 
-def test_reading_thread_ends_when_its_user_stops_early() -> None:
+def test_reading_thread_ends_when_its_user_stops_early(worth_a_thread: bool) -> None:
     reading = read_ahead([streamed("a", endless())])
     _, chunks = next(reading)
     assert next(chunks) == b"x" * 100
-    assert readers_alive()
+    assert len(readers_alive()) == worth_a_thread
     reading.close()  # type: ignore[attr-defined]
     assert readers_alive() == []
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import Advice, UnsupportedError
 from ...io.memory import keep_freed_memory
-from ...io.write_behind import WriteBehind
+from ...io.write_behind import open_behind
 from ...quoting import quote
 from ...tensors.dtype import numpy_dtype
 from ..provenance import state_in_comment
@@ -71,8 +71,9 @@ def write(checkpoint: TensorCollection, path: Path, advance: Callable[[int], Non
     keep_freed_memory()
     comment = state_in_comment(checkpoint)
     fast = load_zipfile()
+    nbytes = sum(tensor.nbytes for tensor in checkpoint.values())
     with (
-        WriteBehind(path) as file,
+        open_behind(path, nbytes) as file,
         fast.ZipFile(file, "w", fast.ZIP_STORED, allowZip64=True) as archive,
     ):
         archive.comment = comment
