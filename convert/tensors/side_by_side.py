@@ -5,6 +5,8 @@ Reading, checksums and NumPy's arithmetic release the GIL, so the threads really
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
@@ -71,53 +73,77 @@ def work_on_tensors(
     Raises:
         Gpt2ConvertError: that of the first tensor, in their order, which cannot be read.
     """
-    report = advance or (lambda _: None)
-    results: dict[int, T] = {}
-    workers = count_workers(tensors)
-    if workers < 2:
-        for number, tensor in enumerate(tensors):
-            results[number] = _tell_all(tensor, work, report, passes)
-        return [results[number] for number in range(len(tensors))]
-    waiting: SimpleQueue[int] = SimpleQueue()
     # The largest first: one that is begun last would keep one thread when the others are done.
-    for number in sorted(range(len(tensors)), key=lambda number: -tensors[number].nbytes):
-        waiting.put(number)
+    return work_side_by_side(
+        sorted(range(len(tensors)), key=lambda number: -tensors[number].nbytes),
+        lambda number, tell: _tell_all(tensors[number], work, tell, passes),
+        advance or (lambda _: None),
+        count_workers(tensors),
+        "reading",
+    )
+
+
+def work_side_by_side(
+    order: Sequence[int],
+    work: Callable[[int, Advance], T],
+    report: Advance,
+    workers: int,
+    name: str,
+) -> list[T]:
+    """Return what ``work`` returns for each number from 0 on, in their order.
+
+    It is called in so many threads called ``name``, for the numbers in ``order``; a single one is
+    that of the caller, and takes them as they follow each other. ``work`` is given a function that
+    it tells of the bytes it is done with. ``report`` is called in the thread of the caller, with
+    numbers of bytes that add up to these.
+
+    Raises:
+        Gpt2ConvertError: that of the least number for which ``work`` raises one.
+    """
+    if workers < 2:
+        return [work(number, report) for number in range(len(order))]
+    results: dict[int, T] = {}
     errors: dict[int, Gpt2ConvertError] = {}
+    waiting: SimpleQueue[int] = SimpleQueue()
+    for number in order:
+        waiting.put(number)
     feed: Feed[int | None] = Feed(EVENTS)  # bytes that were used; None from each thread at the end
 
     def run() -> None:
         untold = 0
 
-        def tell(nbytes: int) -> None:
+        def tell_of(number: int, nbytes: int) -> None:
             nonlocal untold
             untold += nbytes
             if untold >= STEP:
                 feed.put(untold)
                 untold = 0
-            if not feed.wanted:
+            check_wanted(number)
+
+        def check_wanted(number: int) -> None:
+            # What comes after one that fails is not wanted; what comes before may fail, too.
+            if not feed.wanted or (errors and number > min([*errors])):  # a copy: others go on
                 raise _UnwantedError
 
-        while True:
+        while feed.wanted:
             try:
                 number = waiting.get_nowait()
             except Empty:
                 break
-            # What comes after one that fails is not wanted; what comes before may fail, too.
-            if errors and number > min([*errors]):  # a copy: the others go on
-                continue
-            try:
-                results[number] = _tell_all(tensors[number], work, tell, passes)
-            except Gpt2ConvertError as error:
-                errors[number] = error
-            except _UnwantedError:
-                return
-        feed.put(untold)
+            with suppress(_UnwantedError):
+                check_wanted(number)
+                try:
+                    results[number] = work(number, partial(tell_of, number))
+                except Gpt2ConvertError as error:
+                    errors[number] = error
+        if untold:
+            feed.put(untold)
         feed.put(None)
 
-    left = workers
+    left = min(workers, len(order))
     try:
-        for _ in range(workers):
-            feed.start(run, "reading")
+        for _ in range(left):
+            feed.start(run, name)
         while left:
             nbytes = feed.take()
             if nbytes is None:
@@ -128,7 +154,7 @@ def work_on_tensors(
         feed.close()
     if errors:
         raise errors[min(errors)]
-    return [results[number] for number in range(len(tensors))]
+    return [results[number] for number in range(len(order))]
 
 
 def _tell_all(tensor: LazyTensor, work: Callable[[LazyTensor], T], tell: Advance, passes: int) -> T:

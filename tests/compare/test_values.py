@@ -163,17 +163,29 @@ def test_progress_counts_every_byte_of_the_source_once_in_the_caller_s_thread() 
     assert all(before < after for before, after in pairwise(done))
 
 
-def test_an_error_of_a_source_is_raised_and_the_other_threads_stop() -> None:
+def test_the_first_error_of_a_source_is_raised_and_what_comes_later_stops() -> None:
+    def slow() -> Iterator[bytes]:
+        assert third_fails.wait(PATIENCE)
+        yield bytes(40)
+        raise error
+
+    def quick() -> Iterator[bytes]:
+        yield bytes(40)
+        third_fails.set()
+        raise gpt2_convert.ChecksumError("x2: wrong")
+
     def endless() -> Iterator[bytes]:
         while True:
             yield bytes(CHUNK)
 
-    first, second = pairs(2)
-    never_ends = dataclasses.replace(first[0], read=endless)
-    error = gpt2_convert.ChecksumError("x1: wrong")
-    broken = failing(second[0], error, bytes(40))
-    with pytest.raises(gpt2_convert.ChecksumError) as caught:
-        compare_values([(never_ends, never_ends), (broken, second[1])], EXACT, ignore_progress, 2)
+    third_fails = threading.Event()
+    error = gpt2_convert.FormatError("x1: wrong")
+    made = pairs(4)
+    for number, read in ((1, slow), (2, quick), (3, endless)):
+        source = dataclasses.replace(made[number][0], read=read)
+        made[number] = source, source
+    with pytest.raises(gpt2_convert.FormatError) as caught:
+        compare_values(made, EXACT, ignore_progress, 4)
     assert caught.value is error
 
 
