@@ -7,6 +7,7 @@ there is no thread.
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from ..io.feed import Feed
@@ -14,7 +15,7 @@ from ..io.memory import keep_freed_memory
 from .side_by_side import count_shares
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
     from typing import Final
 
     from .tensor import LazyTensor
@@ -53,13 +54,16 @@ def read_ahead(tensors: Iterable[LazyTensor]) -> Iterator[tuple[LazyTensor, Iter
     """
     tensors = tuple(tensors)
     keep_freed_memory()
-    if not count_shares(tensors):
-        for tensor in tensors:
-            chunks = tensor.chunks()
+    streams = _stream(tensors) if count_shares(tensors) else (each.chunks() for each in tensors)
+    with closing(streams):
+        for tensor, chunks in zip(tensors, streams, strict=True):
             yield tensor, chunks
             for _ in chunks:
                 pass
-        return
+
+
+def _stream(tensors: Iterable[LazyTensor]) -> Generator[Iterator[bytes]]:
+    """Yield the chunks of each tensor, which a thread reads; each has to be used to its end."""
     feed: Feed[bytes | None] = Feed(DEPTH)  # None after the last chunk of each tensor
 
     def produce() -> None:
@@ -76,10 +80,7 @@ def read_ahead(tensors: Iterable[LazyTensor]) -> Iterator[tuple[LazyTensor, Iter
 
     feed.start(produce, "read-ahead")
     try:
-        for tensor in tensors:
-            chunks = consume()
-            yield tensor, chunks
-            for _ in chunks:
-                pass
+        for _ in tensors:
+            yield consume()
     finally:
         feed.close()
