@@ -31,9 +31,9 @@ MOST_WORKERS: Final = 8
 """Threads: each may hold some chunks, and memory is filled no faster by more."""
 SHARE: Final = 4 << 20
 """Bytes for a thread: where there are fewer, to start one costs more than it saves."""
-STEP: Final = 8 << 20
+_STEP: Final = 8 << 20
 """Bytes between two reports of progress: each wakes up another thread."""
-EVENTS: Final = 64
+_EVENTS: Final = 64
 """Reports of progress that may wait."""
 
 
@@ -107,7 +107,12 @@ def work_side_by_side(
     waiting: SimpleQueue[int] = SimpleQueue()
     for number in order:
         waiting.put(number)
-    feed: Feed[int | None] = Feed(EVENTS)  # bytes that were used; None from each thread at the end
+    feed: Feed[int | None] = Feed(_EVENTS)  # bytes that were used; None from each thread at the end
+
+    def check_wanted(number: int) -> None:
+        # What comes after one that fails is not wanted; what comes before may fail, too.
+        if not feed.wanted or (errors and number > min([*errors])):  # a copy: the others go on
+            raise _UnwantedError
 
     def run() -> None:
         untold = 0
@@ -115,15 +120,10 @@ def work_side_by_side(
         def tell_of(number: int, nbytes: int) -> None:
             nonlocal untold
             untold += nbytes
-            if untold >= STEP:
+            if untold >= _STEP:
                 feed.put(untold)
                 untold = 0
             check_wanted(number)
-
-        def check_wanted(number: int) -> None:
-            # What comes after one that fails is not wanted; what comes before may fail, too.
-            if not feed.wanted or (errors and number > min([*errors])):  # a copy: others go on
-                raise _UnwantedError
 
         while feed.wanted:
             try:

@@ -32,7 +32,7 @@ def processors(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     count: int = request.param
     monkeypatch.setattr(side_by_side, "count_processors", lambda: count)
     monkeypatch.setattr(side_by_side, "SHARE", 1)
-    monkeypatch.setattr(side_by_side, "STEP", CHUNK)
+    monkeypatch.setattr(side_by_side, "_STEP", CHUNK)
     before = set(threading.enumerate())
     yield count
     assert threads_of(before) == []
