@@ -3,8 +3,8 @@
 For a writer that computes a checksum of each chunk: the next one is computed while the last is
 being written. Moving to another position, as zipfile does to complete a header, waits for nothing.
 Small writes that touch each other are handed to the thread as one: to wake it up takes longer than
-to write a header. What the thread runs into is raised by the next call. A small file is worth no
-thread at all: it is held, and written at the end.
+to write a header. What the thread runs into is raised by the next call. A file that is worth no
+thread at all is held, and written at the end.
 """
 
 from __future__ import annotations
@@ -31,20 +31,18 @@ DEPTH: Final = 4
 """Chunks that may wait."""
 LARGE: Final = 1 << 16
 """Bytes from which a write is handed over by itself, and held ones at the latest."""
-SMALL: Final = 4 << 20
-"""Bytes up to which a file is held whole."""
 
 
 @contextmanager
-def open_behind(path: Path, nbytes: int) -> Iterator[io.RawIOBase | io.BytesIO]:
+def open_behind(path: Path, *, threaded: bool) -> Iterator[io.RawIOBase | io.BytesIO]:
     """Yield a file to be written and sought in, which becomes that at ``path``.
 
-    ``nbytes`` is about how much will be written.
+    Where no thread writes it, it is held whole until the end.
 
     Raises:
         OSError: it cannot be written.
     """
-    if nbytes > SMALL:
+    if threaded:
         with WriteBehind(path) as behind:
             yield behind
         return

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from support.descriptors import list_descriptors
 from support.threads import ENDS, ended, promptly, threads_of
 
-from gpt2_convert.io.write_behind import DEPTH, LARGE, SMALL, WriteBehind, open_behind
+from gpt2_convert.io.write_behind import DEPTH, LARGE, WriteBehind, open_behind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,20 +73,22 @@ def test_writes_of_any_sizes_anywhere_give_what_a_plain_file_gives(
     assert (folder / "a").read_bytes() == (folder / "b").read_bytes()
 
 
-@pytest.mark.parametrize(("nbytes", "threads"), [(SMALL, 0), (SMALL + 1, 1)])
-def test_only_a_large_file_is_worth_a_thread(nbytes: int, threads: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("threaded", [False, True])
+def test_a_file_is_written_the_same_with_and_without_a_thread(
+    threaded: bool, tmp_path: Path
+) -> None:
     before = set(threading.enumerate())
-    with open_behind(tmp_path / "a", nbytes) as file:
+    with open_behind(tmp_path / "a", threaded=threaded) as file:
         file.write(b"header")
-        assert len(threads_of(before)) == threads
+        assert len(threads_of(before)) == threaded
         file.seek(1)
         file.write(b"EAD")
     assert (tmp_path / "a").read_bytes() == b"hEADer"
 
 
-@pytest.mark.parametrize("nbytes", [SMALL, SMALL + 1])
-def test_what_cannot_be_written_is_raised_by_the_end(nbytes: int, tmp_path: Path) -> None:
-    with pytest.raises(IsADirectoryError), open_behind(tmp_path, nbytes) as file:
+@pytest.mark.parametrize("threaded", [False, True])
+def test_what_cannot_be_written_is_raised_by_the_end(threaded: bool, tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError), open_behind(tmp_path, threaded=threaded) as file:
         file.write(b"header")
 
 

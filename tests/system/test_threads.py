@@ -45,7 +45,6 @@ JOBS: dict[str, tuple[str, Job]] = {
 def threads_even_for_little(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(side_by_side, "SHARE", 1)
     monkeypatch.setattr(write_behind, "LARGE", 1)
-    monkeypatch.setattr(write_behind, "SMALL", 0)
     monkeypatch.setattr(side_by_side, "count_processors", lambda: 2)
 
 

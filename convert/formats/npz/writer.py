@@ -20,6 +20,7 @@ from ...io.memory import keep_freed_memory
 from ...io.write_behind import open_behind
 from ...quoting import quote
 from ...tensors.dtype import numpy_dtype
+from ...tensors.side_by_side import count_shares
 from ..provenance import state_in_comment
 from .crc32 import load_zipfile
 from .names import SUFFIX, check_names
@@ -71,9 +72,9 @@ def write(checkpoint: TensorCollection, path: Path, advance: Callable[[int], Non
     keep_freed_memory()
     comment = state_in_comment(checkpoint)
     fast = load_zipfile()
-    nbytes = sum(tensor.nbytes for tensor in checkpoint.values())
+    threaded = count_shares(checkpoint.values()) > 0
     with (
-        open_behind(path, nbytes) as file,
+        open_behind(path, threaded=threaded) as file,
         fast.ZipFile(file, "w", fast.ZIP_STORED, allowZip64=True) as archive,
     ):
         archive.comment = comment

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,12 @@ from support.statements import statement
 from support.writers import WRITERS
 
 import gpt2_convert
+from gpt2_convert.tensors import side_by_side
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 
 class TestNpz(contracts.WriterContract):
@@ -59,3 +63,22 @@ def test_an_archive_of_numpy_is_written_anew_with_the_same_members(tmp_path: Pat
         for name in first.namelist():
             assert second.read(name) == first.read(name)
         assert json.loads(second.comment) == statement()
+
+
+def test_the_archive_of_a_small_model_is_written_without_a_thread_and_is_the_same(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+    start = threading.Thread.start
+
+    def record(thread: threading.Thread) -> None:
+        started.append(thread.name)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", record)
+    gpt2_convert.convert(tiny, tmp_path / "held.npz", verify=False)
+    assert started == []
+    monkeypatch.setattr(side_by_side, "SHARE", 1)
+    gpt2_convert.convert(tiny, tmp_path / "behind.npz", verify=False)
+    assert started == ["gpt2-convert write-behind"]
+    assert (tmp_path / "behind.npz").read_bytes() == (tmp_path / "held.npz").read_bytes()
