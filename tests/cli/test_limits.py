@@ -96,10 +96,11 @@ def shrinking(*arguments, progress, **options):
                 pages = int(stream.read().split()[0])
             limit = pages * resource.getpagesize() + 65536
             resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+            # Not before: a thread that has written would leave its stack to one that proves.
+            side_by_side.SHARE = 1
     return convert(*arguments, progress=watch, **options)
 
 gpt2_convert.convert = shrinking
-side_by_side.SHARE = 1
 gpt2_convert.cli.main()
 """
 """The program, which gets no more memory once all is written, and proves by threads."""
