@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc")
+
+
+def list_children() -> set[str]:
+    """Return the processes that this one has started and not waited for."""
+    path = Path(f"/proc/self/task/{os.getpid()}/children")
+    return set(path.read_text().split()) if path.exists() else set()
 
 
 def does(act: Callable[[], object]) -> Callable[[], Iterator[bytes]]:

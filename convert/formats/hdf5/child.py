@@ -25,6 +25,7 @@ from ...errors import (
     UnsupportedError,
     UsageError,
 )
+from ...io.fork import leave_signals_to_parent
 from ...quoting import os_reason
 
 if TYPE_CHECKING:
@@ -53,15 +54,6 @@ ERRORS: Final = {
     )
 }  # fmt: skip
 """The errors of reading, which the parent raises as they were raised here."""
-CRASHES: Final = (
-    signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP,
-)  # fmt: skip
-_ITS_OWN: Final = {
-    *CRASHES, signal.SIGPROF, signal.SIGXCPU, signal.SIGSYS, signal.SIGCHLD, signal.SIGCONT,
-    signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU,
-}  # fmt: skip
-"""Signals that mean the child. All others are sent to both processes, by a terminal for example,
-and it is for the parent to act upon them."""
 _STEP: Final = 1024
 _BUFFER: Final = 4096
 _ENDED: Final = 3
@@ -94,9 +86,7 @@ def perform(
 
 def _detach(descriptors: set[int]) -> None:
     """Part with what the parent shares: its handlers, and all but these of its open files."""
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        signal.signal(number, signal.SIG_DFL if number in _ITS_OWN else signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    leave_signals_to_parent()
     # A pipe that stays open here would keep whoever reads it waiting.
     with suppress(FileNotFoundError):  # a system that does not list them
         for name in os.listdir("/dev/fd"):

@@ -21,14 +21,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import warnings
-from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ...errors import FormatError, Gpt2ConvertError, UnreadableError
-from ...io.signals import hold_signals
+from ...io.fork import CRASHES, Fork
 from ...quoting import clip, os_reason
-from .child import CRASHES, ERRORS, FAILED, FRAME, MAX_FRAME, MESSAGE, perform
+from .child import ERRORS, FAILED, FRAME, MAX_FRAME, MESSAGE, perform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -75,8 +74,7 @@ class _Child:
     """The process, from its start to its end."""
 
     def __init__(self) -> None:
-        self._pid = 0
-        self._code: int | None = None
+        self._fork = Fork()
         self._answers: IO[bytes] | None = None
 
     def start(self, work: Callable[[], Iterable[bytes]], descriptors: tuple[int, ...]) -> None:
@@ -88,18 +86,8 @@ class _Child:
         reading, writing = os.pipe()
         self._answers = os.fdopen(reading, "rb")
         try:
-            # No handler of this process is to run in the child, or before its number is known.
-            with hold_signals(), warnings.catch_warnings():
-                # Python 3.12 warns of threads whose locks a child would wait for. h5py hands its
-                # own over, and what the child imports was imported here.
-                warnings.simplefilter("ignore", DeprecationWarning)
-                mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-                try:
-                    self._pid = os.fork()
-                    if not self._pid:
-                        perform(work, writing, descriptors)
-                finally:
-                    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            # h5py hands its own locks over, and what the child imports was imported here.
+            self._fork.start(partial(perform, work, writing, descriptors))
         finally:
             os.close(writing)
 
@@ -119,15 +107,7 @@ class _Child:
         """End the child, if it has not; return its exit code, None where nobody can tell."""
         if self._answers is not None:
             self._answers.close()
-        if self._pid:
-            # One that has ended keeps its own exit code.
-            with suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
-            # Where SIGCHLD is ignored, or somebody waits for any child, there is none any more.
-            with suppress(ChildProcessError):
-                self._code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
-            self._pid = 0
-        return self._code
+        return self._fork.end()
 
 
 def _explain(code: int | None, where: str) -> Gpt2ConvertError:

@@ -11,11 +11,10 @@ import sys
 import threading
 import time
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from support.children import needs_proc, told
+from support.children import list_children, needs_proc, told
 from support.console import PATIENCE
 from support.corpus import CASES
 from support.descriptors import list_descriptors
@@ -25,27 +24,22 @@ from gpt2_convert.formats.hdf5.confined import confine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 CRASHES = [
     signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP,
 ]  # fmt: skip
 
 
-def children() -> set[str]:
-    """Return the processes that this one has started and not waited for."""
-    path = Path(f"/proc/self/task/{os.getpid()}/children")
-    return set(path.read_text().split()) if path.exists() else set()
-
-
 # What comes to its end.
 
 
 def test_what_the_work_yields_arrives_and_nothing_is_left() -> None:
-    before = children(), list_descriptors()
+    before = list_children(), list_descriptors()
     messages = [b"", b"a", bytes(1 << 20), b"", b"\0\n", b"x" * 4095, b"y" * 4097]
     assert list(confine(lambda: messages, "x.h5")) == [each for each in messages if each]
     assert list(confine(list, "x.h5")) == []
-    assert (children(), list_descriptors()) == before
+    assert (list_children(), list_descriptors()) == before
 
 
 def test_what_changes_in_the_child_stays_there() -> None:
@@ -82,7 +76,7 @@ def test_an_error_of_ours_is_raised_as_it_was(kind: type[gpt2_convert.Gpt2Conver
 def test_a_crash_is_an_error_that_names_file_and_signal(
     number: signal.Signals, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    before = children()
+    before = list_children()
 
     def crash() -> None:
         os.write(2, b"free(): invalid pointer\n")
@@ -90,7 +84,7 @@ def test_a_crash_is_an_error_that_names_file_and_signal(
 
     with pytest.raises(gpt2_convert.FormatError, match=rf"^x\.h5: .* crashes .*\({number.name}\)"):
         told(crash)
-    assert children() == before
+    assert list_children() == before
     assert capfd.readouterr() == ("", "")
 
 
@@ -224,7 +218,7 @@ def test_an_interruption_ends_the_child_too() -> None:
     def interrupt(number: int, frame: object) -> None:
         raise Interrupted
 
-    before = children()
+    before = list_children()
     handler = signal.signal(signal.SIGUSR1, interrupt)
     timer = threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGUSR1))
     timer.start()
@@ -234,15 +228,15 @@ def test_an_interruption_ends_the_child_too() -> None:
     finally:
         timer.join()
         signal.signal(signal.SIGUSR1, handler)
-    assert children() == before
+    assert list_children() == before
 
 
 def test_a_child_that_nobody_listens_to_any_more_is_ended() -> None:
-    before = children()
+    before = list_children()
     with closing(confine(lambda: iter(lambda: b"x" * 8192, b""), "x.h5")) as messages:
         next(messages)
-        assert len(children()) == len(before) + 1
-    assert children() == before
+        assert len(list_children()) == len(before) + 1
+    assert list_children() == before
 
 
 # The library.
