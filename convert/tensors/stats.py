@@ -12,6 +12,7 @@ computing sample variances" (1979).
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from ..errors import FormatError
 from .dtype import DType
 from .floats import decode
 from .half import widen_half
+from .histogram import BINS, Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-BINS: Final = 32
-"""Bins of the histogram; as many characters in a terminal."""
 PASSES: Final = 2
 """How often a tensor is read."""
 _BLOCK: Final = 1 << 16
@@ -83,6 +83,17 @@ class TensorStats:
             "std": self.std,
             "histogram": list(self.histogram),
         }
+
+
+def dump_stats(stats: TensorStats | None) -> bytes:
+    """Return the statistics as JSON, which says every number to its last bit."""
+    return json.dumps(stats and stats.as_json()).encode("ascii")
+
+
+def load_stats(text: bytes) -> TensorStats | None:
+    """Return the statistics that :func:`dump_stats` has made JSON of."""
+    found = json.loads(text)
+    return found and TensorStats(**{**found, "histogram": tuple(found["histogram"])})
 
 
 def compute_stats(tensor: LazyTensor, held: int = 0) -> TensorStats | None:
@@ -182,7 +193,7 @@ def _find_distribution(
     scale = 1 if tensor.dtype is DType.FLOAT64 else BINS
     # Fresh memory for every step would take more time than the steps do.
     room = np.empty(_ROWS * _BLOCK)
-    histogram = _Histogram()
+    histogram = Histogram(_ROWS * _BLOCK)
     size, mean, squares = 0, 0.0, 0.0
     for rows in _rows(tensor, all_finite=finite == tensor.size):
         share: Array = room[: rows.size].reshape(rows.shape)
@@ -211,50 +222,6 @@ def _find_distribution(
     if not width:
         counts[BINS // 2] = size
     return (start + width * (mean / scale)) / factor, width * spread / factor, tuple(counts)
-
-
-class _Histogram:
-    """Counts of numbers from 0 to BINS in BINS bins, and one for BINS itself, which is no bin.
-
-    Two neighbours are counted at once, as one number of two bytes: that halves the steps, and few
-    of them wait for the count that the step before has just changed.
-    """
-
-    __slots__ = ("_bins", "_indices", "_odd", "_pairs")
-
-    def __init__(self) -> None:
-        import numpy as np
-
-        self._bins = np.empty(_ROWS * _BLOCK, np.uint8)
-        self._indices = np.empty(_ROWS * _BLOCK // 2, np.intp)
-        self._pairs = np.zeros(BINS + 1 << 8, np.intp)
-        self._odd = [0] * (BINS + 1)
-
-    def add(self, scaled: Array) -> None:
-        """Count numbers in rows, no more than _ROWS blocks of them."""
-        import numpy as np
-
-        bins = self._bins[: scaled.size]
-        np.copyto(bins.reshape(scaled.shape), scaled, casting="unsafe")
-        even = scaled.size & ~1
-        # np.bincount holds the GIL. It would make these by itself, under it.
-        indices = self._indices[: even // 2]
-        np.copyto(indices, bins[:even].view(np.uint16))
-        counted = np.bincount(indices, minlength=self._pairs.size)
-        if counted.size > self._pairs.size:  # of another range than the first pass has found
-            np.minimum(bins, BINS, out=bins)
-            counted = np.bincount(bins[:even].view(np.uint16), minlength=self._pairs.size)
-        self._pairs += counted
-        if even < scaled.size:
-            self._odd[min(bins[even], BINS)] += 1
-
-    def counts(self) -> list[int]:
-        """Return the counts of all numbers so far."""
-        pairs = self._pairs.reshape(BINS + 1, -1)
-        both = pairs.sum(axis=1) + pairs.sum(axis=0)[: BINS + 1]
-        *counts, highest = (int(pair) + odd for pair, odd in zip(both, self._odd, strict=True))
-        counts[-1] += highest  # the last bin has its upper edge, too
-        return counts
 
 
 def _rows(tensor: LazyTensor, *, all_finite: bool) -> Iterator[Array]:

@@ -20,7 +20,8 @@ from support import raws
 
 from gpt2_convert import ChecksumError, DType, FormatError
 from gpt2_convert.io.source import CHUNK
-from gpt2_convert.tensors.stats import BINS, TensorStats, compute_stats
+from gpt2_convert.tensors.histogram import BINS
+from gpt2_convert.tensors.stats import TensorStats, compute_stats, dump_stats, load_stats
 from gpt2_convert.tensors.tensor import LazyTensor
 
 if TYPE_CHECKING:
@@ -57,6 +58,23 @@ def test_statistics_equal_those_of_numpy(dtype: DTypeLike, size: int) -> None:
     assert stats.std == pytest.approx(wide.std(), rel=1e-12)
     if size > 1 and array.dtype.kind != "b":
         np.testing.assert_array_equal(stats.histogram, np.histogram(wide, BINS)[0])
+
+
+@pytest.mark.parametrize("dtype", [*FLOATS, *INTEGERS, np.dtype(bool)], ids=str)
+@pytest.mark.parametrize("values", [[], [3], [0, 1, 1], [np.nan], [np.inf, 1 / 3, 5e-324]], ids=str)
+def test_statistics_that_were_told_are_the_same_in_value_and_type(
+    dtype: DTypeLike, values: list[float]
+) -> None:
+    with np.errstate(all="ignore"):
+        stats = compute_stats(raws.lazy("x", np.array(values).astype(dtype)))
+    told = load_stats(dump_stats(stats))
+    assert repr(told) == repr(stats)
+    assert told == stats
+    assert hash(told) == hash(stats)
+
+
+def test_so_are_none() -> None:
+    assert load_stats(dump_stats(None)) is None
 
 
 @pytest.mark.parametrize("size", [1, 2, 4095, 65_537, 131_071])
