@@ -21,8 +21,9 @@ from ..model.config import settle_config
 from ..progress import ignore_progress
 from ..reports.inspection import InspectionReport
 from ..reports.summary import sum_up
+from ..tensors.aside import Aside, count_forks
 from ..tensors.side_by_side import count_workers, work_on_tensors
-from ..tensors.stats import PASSES, compute_stats
+from ..tensors.stats import PASSES, compute_stats, dump_stats, load_stats
 from .source import build_source, note_unread
 
 if TYPE_CHECKING:
@@ -176,4 +177,7 @@ def _measure(
 
     keep_freed_memory()
     progress("measuring", done, total)
-    return tuple(work_on_tensors(tensors, measure, advance, PASSES))
+    aside = Aside(
+        count_forks(tensors), lambda _, stats: dump_stats(stats), lambda _, text: load_stats(text)
+    )
+    return tuple(work_on_tensors(tensors, measure, advance, PASSES, aside))

@@ -79,6 +79,7 @@ def compare(
         progress or ignore_progress,
         workers=min(_WORKERS, count_shares(tensor for tensor, _ in found.pairs)),
         hashed=hashes is not None,
+        loss=loss,
     )
     if loss is not None:
         loss.arrange(source)

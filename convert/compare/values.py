@@ -1,12 +1,15 @@
-"""Pairs of tensors compared by threads, chunk by chunk."""
+"""Pairs of tensors compared by threads, chunk by chunk; forks do what is cast meanwhile."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from ..io.memory import keep_freed_memory
+from ..tensors.aside import Aside, count_forks
+from ..tensors.loss import TensorLoss
 from ..tensors.side_by_side import work_side_by_side
 from .difference import Difference
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Final
 
     from ..progress import Progress
+    from ..tensors.loss import CastLoss
     from ..tensors.side_by_side import Advance
     from ..tensors.tensor import LazyTensor
     from ..tensors.tolerance import Tolerance
@@ -30,11 +34,13 @@ def compare_values(
     workers: int,
     *,
     hashed: bool = False,
+    loss: CastLoss | None = None,
 ) -> list[Difference]:
     """Compare the pairs and return a difference for each, in their order; true where there is one.
 
     ``workers`` threads compare a pair each; a single one is that of the caller. With ``hashed`` the
-    target's bytes are digested, too.
+    target's bytes are digested, too. ``loss`` is what collects the errors of the casts that the
+    sources go through, if they do.
 
     Raises:
         Gpt2ConvertError: a tensor cannot be read.
@@ -53,8 +59,31 @@ def compare_values(
 
     keep_freed_memory()
     progress("verifying", 0, total)
+    aside = None
+    # Of what is within a tolerance a fork would have as much to tell as of what differs.
+    if workers > 1 and loss is not None and tolerance.exact:
+        aside = _set_aside(pairs, loss)
     # In their order, in which a disk has them next to each other.
-    return work_side_by_side(range(len(pairs)), compare, advance, workers, "compare")
+    return work_side_by_side(range(len(pairs)), compare, advance, workers, "compare", aside)
+
+
+def _set_aside(pairs: list[tuple[LazyTensor, LazyTensor]], loss: CastLoss) -> Aside[Difference]:
+    """Return how forks tell that a pair is equal, with the digest and what the cast has lost."""
+
+    def dump(number: int, difference: Difference) -> bytes | None:
+        if difference:
+            return None
+        lost = loss.tensors.get(pairs[number][0].name)
+        return json.dumps([difference.sha256, lost and lost.as_json()]).encode("ascii")
+
+    def load(number: int, result: bytes) -> Difference:
+        difference = Difference(*pairs[number])
+        difference.sha256, lost = json.loads(result)
+        if lost is not None:
+            loss.tensors[difference.source.name] = TensorLoss(**lost)
+        return difference
+
+    return Aside(count_forks(tensor for pair in pairs for tensor in pair), dump, load)
 
 
 def _compare(difference: Difference, tell: Advance, *, hashed: bool) -> None:

@@ -1,6 +1,7 @@
 """Tensors worked on by as many threads as there are processors, each tensor by one of them.
 
 Reading, checksums and NumPy's arithmetic release the GIL, so the threads really run side by side.
+Where the arithmetic is many small steps, forks do it for them (:mod:`.aside`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ..errors import Gpt2ConvertError
 from ..io.feed import Feed
 from ..io.processors import count_processors
+from .aside import start_forks
 from .watched import watch
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from .aside import Aside
     from .tensor import LazyTensor
 
     Advance = Callable[[int], None]
@@ -63,12 +66,13 @@ def work_on_tensors(
     work: Callable[[LazyTensor], T],
     advance: Advance | None = None,
     passes: int = 1,
+    aside: Aside[T] | None = None,
 ) -> list[T]:
     """Return what ``work`` returns for each tensor, in their order.
 
     It is called in several threads at the same time, for the largest tensors first. ``advance`` is
     called in that of the caller, with numbers of bytes that add up to those of all tensors;
-    ``passes`` is how often ``work`` reads each of them.
+    ``passes`` is how often ``work`` reads each of them. It may have forks do it, ``aside``.
 
     Raises:
         Gpt2ConvertError: that of the first tensor, in their order, which cannot be read.
@@ -80,6 +84,7 @@ def work_on_tensors(
         advance or (lambda _: None),
         count_workers(tensors),
         "reading",
+        aside,
     )
 
 
@@ -89,13 +94,15 @@ def work_side_by_side(
     report: Advance,
     workers: int,
     name: str,
+    aside: Aside[T] | None = None,
 ) -> list[T]:
     """Return what ``work`` returns for each number from 0 on, in their order.
 
     It is called in so many threads called ``name``, for the numbers in ``order``; a single one is
     that of the caller, and takes them as they follow each other. ``work`` is given a function that
     it tells of the bytes it is done with. ``report`` is called in the thread of the caller, with
-    numbers of bytes that add up to these.
+    numbers of bytes that add up to these. If there are forks ``aside``, each has a thread that
+    waits for it, and one more works itself.
 
     Raises:
         Gpt2ConvertError: that of the least number for which ``work`` raises one.
@@ -114,7 +121,7 @@ def work_side_by_side(
         if not feed.wanted or (errors and number > min([*errors])):  # a copy: the others go on
             raise _UnwantedError
 
-    def run() -> None:
+    def run(do: Callable[[int, Advance], T]) -> None:
         untold = 0
 
         def tell_of(number: int, nbytes: int) -> None:
@@ -133,25 +140,29 @@ def work_side_by_side(
             with suppress(_UnwantedError):
                 check_wanted(number)
                 try:
-                    results[number] = work(number, partial(tell_of, number))
+                    results[number] = do(number, partial(tell_of, number))
                 except Gpt2ConvertError as error:
                     errors[number] = error
         if untold:
             feed.put(untold)
         feed.put(None)
 
-    left = min(workers, len(order))
-    try:
-        for _ in range(left):
-            feed.start(run, name)
-        while left:
-            nbytes = feed.take()
-            if nbytes is None:
-                left -= 1
-            else:
-                report(nbytes)
-    finally:
-        feed.close()
+    with start_forks(work, aside) as forks:
+        threads = [work, *(fork.do for fork in forks)] if forks else [work] * workers
+        left = min(len(threads), len(order))
+        try:
+            for do in threads[:left]:
+                feed.start(partial(run, do), name)
+            while left:
+                nbytes = feed.take()
+                if nbytes is None:
+                    left -= 1
+                else:
+                    report(nbytes)
+        finally:
+            for fork in forks:
+                fork.kill()
+            feed.close()
     if errors:
         raise errors[min(errors)]
     return [results[number] for number in range(len(order))]

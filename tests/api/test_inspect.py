@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from support import bundles, raws
+from support.asides import let_forks_work
 
 import gpt2_convert
 from gpt2_convert.formats import limits
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from gpt2_convert.tensors.dtype import DTypeName
 
 SHARD = "model.ckpt.data-00000-of-00001"
 
@@ -92,6 +95,36 @@ def test_with_a_dtype_it_is_the_cast_model_that_is_measured(tiny: Path) -> None:
     stats = report.stats[position]
     assert stats is not None
     assert stats.max == float(raws.canonical()["wte"].astype(np.float16).max())
+
+
+@pytest.mark.parametrize("dtype", [None, "float16"])
+def test_statistics_are_the_same_whoever_takes_them(
+    dtype: DTypeName | None, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = gpt2_convert.inspect(tiny, stats=True, dtype=dtype)
+    done = let_forks_work(monkeypatch)
+    told: list[tuple[int, int]] = []
+    report = gpt2_convert.inspect(
+        tiny, stats=True, dtype=dtype, progress=lambda _, *numbers: told.append(numbers)
+    )
+    assert repr(report.stats) == repr(expected.stats)
+    assert 0 < len(done) < len(report.tensors)
+    assert told[-1] == (report.totals.nbytes, report.totals.nbytes)
+
+
+def test_damage_that_a_fork_finds_is_the_error_that_it_is(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = bytearray((tiny / SHARD).read_bytes())
+    data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
+    (tiny / SHARD).write_bytes(data)
+    errors = []
+    for _ in range(2):
+        with pytest.raises(gpt2_convert.ChecksumError) as caught:
+            gpt2_convert.inspect(tiny, stats=True)
+        errors.append(str(caught.value))
+        let_forks_work(monkeypatch)
+    assert errors[0] == errors[1]
 
 
 def test_progress_ends_at_the_bytes_of_all_tensors(tiny: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from support import bundles, raws
+from support.asides import let_forks_work
 from support.console import PATIENCE
 
 import gpt2_convert
@@ -26,6 +27,7 @@ from gpt2_convert.tensors.tolerance import EXACT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from gpt2_convert import LazyTensor
     from gpt2_convert.checkpoint.canonical import Checkpoint
@@ -136,6 +138,49 @@ def test_digests_are_those_of_the_target_s_bytes() -> None:
     found = compare_values(made, EXACT, ignore_progress, 2, hashed=True)
     data = [b"".join(target.chunks()) for _, target in made]
     assert [each.sha256 for each in found] == [hashlib.sha256(each).hexdigest() for each in data]
+
+
+@pytest.mark.parametrize("dtype", [DType.FLOAT16, DType.BFLOAT16, DType.FLOAT64])
+@pytest.mark.parametrize("different", [(), (0,), (3, 17), tuple(range(20))], ids=len)
+def test_forks_find_what_threads_find(
+    dtype: DType, different: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(1)
+    arrays = {
+        f"x{number}": random.standard_normal(1000 + number, np.float32) for number in range(20)
+    }
+    for side in ("source", "target"):
+        np.savez(tmp_path / f"{side}.npz", **arrays)  # type: ignore[arg-type]
+        for number in different:
+            arrays[f"x{number}"][number] += 1
+    with (
+        gpt2_convert.open(tmp_path / "source.npz", as_is=True) as source,
+        gpt2_convert.open(tmp_path / "target.npz", as_is=True) as target,
+    ):
+
+        def look() -> tuple[object, ...]:
+            loss = CastLoss()
+            cast = [
+                cast_tensors(side, dtype, where="x", loss=lost)
+                for side, lost in ((source, loss), (target, None))
+            ]
+            made = [(cast[0][name], cast[1][name]) for name in arrays]
+            told: list[int] = []
+            found = compare_values(
+                made, EXACT, lambda _, done, __: told.append(done), 2, hashed=True, loss=loss
+            )
+            loss.arrange(arrays)
+            return (
+                [(each.sha256, each.differing, each.first_values, each.overall) for each in found],
+                loss.as_json(),
+                told[-1],
+            )
+
+        expected = look()
+        done = let_forks_work(monkeypatch)
+        assert look() == expected
+    assert not set(done) & set(different)
+    assert done or different
 
 
 def test_of_very_many_tensors_the_first_600_are_mapped_whoever_compares_them() -> None:
