@@ -148,7 +148,7 @@ def work_side_by_side(
         feed.put(None)
 
     with start_forks(work, aside) as forks:
-        threads = [work, *(fork.do for fork in forks)] if forks else [work] * workers
+        threads = [*(fork.do for fork in forks), work] if forks else [work] * workers
         left = min(len(threads), len(order))
         try:
             for do in threads[:left]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from support import bundles, raws
-from support.asides import let_forks_work
+from support.asides import TRIES, let_forks_work
 
 import gpt2_convert
 from gpt2_convert.formats import limits
@@ -104,12 +104,15 @@ def test_statistics_are_the_same_whoever_takes_them(
     expected = gpt2_convert.inspect(tiny, stats=True, dtype=dtype)
     done = let_forks_work(monkeypatch)
     told: list[tuple[int, int]] = []
-    report = gpt2_convert.inspect(
-        tiny, stats=True, dtype=dtype, progress=lambda _, *numbers: told.append(numbers)
-    )
-    assert repr(report.stats) == repr(expected.stats)
-    assert 0 < len(done) < len(report.tensors)
-    assert told[-1] == (report.totals.nbytes, report.totals.nbytes)
+    for _ in range(TRIES):
+        report = gpt2_convert.inspect(
+            tiny, stats=True, dtype=dtype, progress=lambda _, *numbers: told.append(numbers)
+        )
+        assert repr(report.stats) == repr(expected.stats)
+        assert told[-1] == (report.totals.nbytes, report.totals.nbytes)
+        if done:
+            break
+    assert done
 
 
 def test_damage_that_a_fork_finds_is_the_error_that_it_is(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from support import bundles, raws
-from support.asides import let_forks_work
+from support.asides import TRIES, let_forks_work
 from support.console import PATIENCE
 
 import gpt2_convert
@@ -178,7 +178,10 @@ def test_forks_find_what_threads_find(
 
         expected = look()
         done = let_forks_work(monkeypatch)
-        assert look() == expected
+        for _ in range(TRIES):
+            assert look() == expected
+            if done:
+                break
     assert not set(done) & set(different)
     assert done or different
 

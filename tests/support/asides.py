@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     import pytest
 
 
+TRIES = 100
+"""How often something may be done until a fork has a part in it: this process may be faster."""
+
+
 def let_forks_work(monkeypatch: pytest.MonkeyPatch, processors: int = 3) -> list[int]:
     """Have forks work, as on so many processors; return a list of the items that they have done.
 

@@ -75,9 +75,16 @@ EXPECTED = [b"%d" % number for number in range(ITEMS)]
 
 
 @pytest.mark.parametrize("forks", [1, 2, 3])
-def test_each_fork_does_a_part_and_so_does_this_process(forks: int) -> None:
+def test_each_fork_does_a_part_and_so_does_this_process(forks: int, tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    begun.touch()
+
     def work(number: int, tell: Advance) -> bytes:
-        time.sleep(0.01)  # so that each has a turn
+        with begun.open("ab", buffering=0) as file:
+            file.write(b"x")
+        # Nobody takes a second item before all have begun their first.
+        while begun.stat().st_size <= forks:
+            time.sleep(0.001)
         return b"%d %d" % (number, os.getpid())
 
     found = [tuple(map(int, each.split())) for each in do(work, carry(forks))]
@@ -190,7 +197,7 @@ from gpt2_convert.tensors.aside import Aside
 from gpt2_convert.tensors.side_by_side import work_side_by_side
 
 def work(number, tell):
-    print(os.getpid(), flush=True)
+    os.write(1, b"%d\\n" % os.getpid())
     os.read(0, 1)  # a byte for each of three processes
     return b""
 
