@@ -6,6 +6,7 @@ one that began it: a lock that another held is never released there.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import warnings
@@ -27,6 +28,8 @@ _ITS_OWN: Final = {
 }  # fmt: skip
 """Signals that mean the fork. All others are sent to both processes, by a terminal for example,
 and it is for the parent to act upon them."""
+_ENDED: Final = 3
+"""The exit code of a fork that has come to its end; how it did, it has said itself."""
 
 
 class Fork:
@@ -38,8 +41,8 @@ class Fork:
         self._pid = 0
         self._code: int | None = None
 
-    def start(self, run: Callable[[], NoReturn]) -> None:
-        """Fork, and call ``run`` there, which has to end the process.
+    def start(self, run: Callable[[], object]) -> None:
+        """Fork, and call ``run`` there; with that the fork ends, and tells nobody of an exception.
 
         Raises:
             OSError: no process is to be had.
@@ -53,7 +56,7 @@ class Fork:
             try:
                 self._pid = os.fork()
                 if not self._pid:
-                    run()
+                    _be_fork(run)
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
@@ -75,8 +78,16 @@ class Fork:
         return self._code
 
 
-def leave_signals_to_parent() -> None:
-    """Part with the handlers of the parent; to be called in the fork."""
+def _be_fork(run: Callable[[], object]) -> NoReturn:
+    try:
+        gc.freeze()  # what is garbage here is for the parent to finalize
+        _leave_signals_to_parent()
+        run()
+    finally:
+        os._exit(_ENDED)
+
+
+def _leave_signals_to_parent() -> None:
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL if number in _ITS_OWN else signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

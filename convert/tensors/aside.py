@@ -8,22 +8,21 @@ What a fork finds comes back as bytes. What it does not do, because it cannot, i
 more than there is a short answer for, the thread does itself. So no result and no error depends on
 there being a fork, and there is none where it might wait for a lock that nobody releases.
 
-A request is the number of an item. The answer is how many bytes the work has told of and how long
-the result is, or that there is none; and the result.
+A request is the number of an item. The answer is how many bytes the work has told of, how long the
+result is, and the result; a fork that has none ends.
 """
 
 from __future__ import annotations
 
-import gc
 import os
 import struct
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from threading import active_count
-from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from ..io.fork import Fork, leave_signals_to_parent
+from ..io.fork import Fork
 from ..io.processors import count_processors
 from .runs import Seekable
 
@@ -42,8 +41,8 @@ MOST_FORKS: Final = 2
 SHARE: Final = 16 << 20
 """Bytes for a fork: it takes five milliseconds, and a page fault for whatever it changes."""
 _REQUEST: Final = struct.Struct("=I")
-_ANSWER: Final = struct.Struct("=Qq")
-"""Bytes told of, and those of the result; fewer than none where there is no result."""
+_ANSWER: Final = struct.Struct("=QQ")
+"""Bytes told of, and those of the result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,34 +152,29 @@ class ForkedWork(Generic[T]):
         if len(head) < _ANSWER.size:
             return None
         told, size = _ANSWER.unpack(head)
-        if size < 0:
-            return None
         result = self._answers.read(size)
         return (told, result) if len(result) == size else None
 
-    def _serve(self, requests: int, answers: int) -> NoReturn:
-        """Be the fork: answer until nobody asks any more."""
-        try:
-            gc.freeze()  # what is garbage here is for the parent to finalize
-            leave_signals_to_parent()
-            self._close()
-            while len(request := os.read(requests, _REQUEST.size)) == _REQUEST.size:
-                told, result = self._try(*_REQUEST.unpack(request))
-                size = -1 if result is None else len(result)
-                with open(answers, "wb", closefd=False) as file:
-                    file.write(_ANSWER.pack(told, size) + (result or b""))
-        finally:
-            os._exit(0)
+    def _serve(self, requests: int, answers: int) -> None:
+        """Be the fork: answer as long as somebody asks and there is a result.
 
-    def _try(self, number: int) -> tuple[int, bytes | None]:
+        Whatever is raised, the caller runs into it as well, where it can be raised.
+        """
+        self._close()
+        with open(answers, "wb") as file:
+            while len(request := os.read(requests, _REQUEST.size)) == _REQUEST.size:
+                told, result = self._find(*_REQUEST.unpack(request))
+                if result is None:
+                    return
+                file.write(_ANSWER.pack(told, len(result)) + result)
+                file.flush()
+
+    def _find(self, number: int) -> tuple[int, bytes | None]:
         told = 0
 
         def tell(nbytes: int) -> None:
             nonlocal told
             told += nbytes
 
-        # Whatever it is, the parent runs into it as well, where it can be raised.
-        with suppress(Exception):
-            result = self._aside.dump(number, self._work(number, tell))
-            return told, result
-        return 0, None
+        result = self._aside.dump(number, self._work(number, tell))
+        return told, result

@@ -12,7 +12,7 @@ import pytest
 from support.children import list_children
 from support.console import PATIENCE
 
-from gpt2_convert.io.fork import CRASHES, Fork, leave_signals_to_parent
+from gpt2_convert.io.fork import CRASHES, Fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,23 +88,14 @@ def test_signals_that_are_sent_to_both_are_for_the_parent(number: signal.Signals
 
     before = signal.signal(number, fail)
     try:
-
-        def act() -> None:
-            leave_signals_to_parent()
-            os.kill(os.getpid(), number)
-
-        assert wait_for(forking(act)) == 7
+        assert wait_for(forking(lambda: os.kill(os.getpid(), number))) == 7
     finally:
         signal.signal(number, before)
 
 
 @pytest.mark.parametrize("number", [*CRASHES, signal.SIGKILL])
 def test_what_the_fork_itself_has_done_ends_it(number: signal.Signals) -> None:
-    def act() -> None:
-        leave_signals_to_parent()
-        os.kill(os.getpid(), number)
-
-    assert wait_for(forking(act)) == -number
+    assert wait_for(forking(lambda: os.kill(os.getpid(), number))) == -number
 
 
 def test_a_handler_runs_here_alone_and_once_the_fork_is_known() -> None:

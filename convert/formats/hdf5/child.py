@@ -6,7 +6,6 @@ says so, or the error that ended its work.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import resource
@@ -15,7 +14,7 @@ import struct
 import sys
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from ...errors import (
     ChecksumError,
@@ -25,7 +24,6 @@ from ...errors import (
     UnsupportedError,
     UsageError,
 )
-from ...io.fork import leave_signals_to_parent
 from ...quoting import os_reason
 
 if TYPE_CHECKING:
@@ -56,37 +54,30 @@ ERRORS: Final = {
 """The errors of reading, which the parent raises as they were raised here."""
 _STEP: Final = 1024
 _BUFFER: Final = 4096
-_ENDED: Final = 3
-"""The exit code of a child that has come to its end; what that was, the last frame says."""
 
 
 def perform(
     work: Callable[[], Iterable[bytes]], writing: int, descriptors: tuple[int, ...]
-) -> NoReturn:
-    """Be the child: do the work, send what it yields through ``writing``, and end.
+) -> None:
+    """Be the child: do the work, and send what it yields through ``writing``.
 
     ``descriptors`` are what it needs of the parent's.
     """
+    answers = os.fdopen(writing, "wb", _BUFFER)
+    limited = False
     try:
-        gc.freeze()  # what is garbage here is for the parent to finalize
-        answers = os.fdopen(writing, "wb", _BUFFER)
-        limited = False
-        try:
-            _detach({writing, *descriptors})
-            limited = _limit()
-            _send(work, answers)
-            kind, payload = DONE, b""
-        except BaseException as error:  # noqa: BLE001 - raised again by the parent
-            kind, payload = FAILED, _dump_error(error, limited=limited)
-        answers.write(FRAME.pack(kind, len(payload)) + payload)
-        answers.flush()
-    finally:
-        os._exit(_ENDED)
+        _detach({writing, *descriptors})
+        limited = _limit()
+        _send(work, answers)
+        kind, payload = DONE, b""
+    except BaseException as error:  # noqa: BLE001 - raised again by the parent
+        kind, payload = FAILED, _dump_error(error, limited=limited)
+    answers.write(FRAME.pack(kind, len(payload)) + payload)
+    answers.flush()
 
 
 def _detach(descriptors: set[int]) -> None:
-    """Part with what the parent shares: its handlers, and all but these of its open files."""
-    leave_signals_to_parent()
+    """Part with what the parent shares: all but these of its open files."""
     # A pipe that stays open here would keep whoever reads it waiting.
     with suppress(FileNotFoundError):  # a system that does not list them
         for name in os.listdir("/dev/fd"):
