@@ -23,6 +23,15 @@ def list_children() -> set[str]:
     return set(path.read_text().split()) if path.exists() else set()
 
 
+def is_running(pid: int) -> bool:
+    """Whether there is such a process, and not only its exit code that nobody has asked for."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return status.rpartition(")")[2].split()[0] not in {"Z", "X"}
+
+
 def does(act: Callable[[], object]) -> Callable[[], Iterator[bytes]]:
     """Return work that says something, then does ``act`` and then says something again."""
 

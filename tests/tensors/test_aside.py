@@ -8,13 +8,13 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from support import raws
-from support.children import list_children, needs_proc
+from support.children import is_running, list_children, needs_proc
 from support.console import PATIENCE
 from support.descriptors import list_descriptors
 from support.threads import promptly, threads_of
@@ -27,6 +27,7 @@ from gpt2_convert.tensors.side_by_side import work_side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from gpt2_convert import LazyTensor
     from gpt2_convert.tensors.aside import Advance
@@ -192,7 +193,7 @@ def test_no_forks_are_asked_for() -> None:
 @needs_proc
 def test_forks_end_with_a_parent_that_is_killed() -> None:
     program = """
-import os, signal
+import os
 from gpt2_convert.tensors.aside import Aside
 from gpt2_convert.tensors.side_by_side import work_side_by_side
 
@@ -222,14 +223,6 @@ work_side_by_side(range(3), work, lambda _: None, 2, "test", by)
             time.sleep(0.01)
 
 
-def is_running(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state not in {"Z", "X"}  # whoever adopts it may be late to ask how it ended
-
-
 # How many there are.
 
 
@@ -243,10 +236,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def seekable(size: int) -> LazyTensor:
     tensor = raws.lazy("x", np.zeros(size, np.uint8))
-    read = Seekable(tensor.read, lambda start, stop: iter(()))
-    return type(tensor)(
-        tensor.name, tensor.shape, tensor.dtype, tensor.nbytes, read, tensor.source_name
-    )
+    return replace(tensor, read=Seekable(tensor.read, lambda offset, size: iter(())))
 
 
 @pytest.mark.usefixtures("alone")

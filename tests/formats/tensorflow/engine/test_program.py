@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support.children import is_running
 from support.console import PATIENCE, tell_interruption
 from support.documents import validator
 from support.tf_v1 import save_v1_as_a_trainer
@@ -115,15 +116,6 @@ def test_a_kill_leaves_no_process_that_waits_for_ever(tf: ModuleType, stalled: S
     while is_running(worker):
         assert time.monotonic() < deadline
         time.sleep(0.01)
-
-
-def is_running(number: int) -> bool:
-    """Whether there is such a process, and not only its exit code that nobody has asked for."""
-    try:
-        status = Path(f"/proc/{number}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 @pytest.mark.usefixtures("started")
