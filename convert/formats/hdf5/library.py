@@ -13,6 +13,7 @@ from ...quoting import clip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from typing import Any, Final
 
 _SETTINGS: Final = ("HDF5_", "H5FD_")
@@ -69,9 +70,8 @@ def take_settings() -> dict[str, str]:
     return taken
 
 
-@contextmanager
-def locked() -> Iterator[None]:
-    """Hold h5py's global lock, which the same thread may take again.
+def locked() -> AbstractContextManager[Any]:
+    """Return h5py's global lock, to be held in a block; the same thread may take it again.
 
     The library is not safe in threads, and some of h5py's methods do not take the lock themselves
     (write_direct_chunk). A target may be read by one thread while another writes or verifies
@@ -81,5 +81,5 @@ def locked() -> Iterator[None]:
     load_h5py()
     from h5py._objects import phil
 
-    with phil:
-        yield
+    lock: AbstractContextManager[Any] = phil
+    return lock
