@@ -180,10 +180,10 @@ def test_forks_find_what_threads_find(
         done = let_forks_work(monkeypatch)
         for _ in range(TRIES):
             assert look() == expected
-            if done:
+            if done or len(different) == len(arrays):
                 break
     assert not set(done) & set(different)
-    assert done or different
+    assert bool(done) == (len(different) < len(arrays))
 
 
 def test_of_very_many_tensors_the_first_600_are_mapped_whoever_compares_them() -> None:
