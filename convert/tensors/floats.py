@@ -79,28 +79,35 @@ def cast(
     import numpy as np
 
     values = decode(data, source)
-    plain = _are_plain(values, target)
     if source is target:
-        return bits(data, source), plain
+        return bits(data, source), _are_plain(values, target)
     seen = source is DType.FLOAT32 and target in {DType.FLOAT16, DType.BFLOAT16}
     with np.errstate(all="ignore"):
         if (source, target) == (DType.FLOAT32, DType.FLOAT16):
-            result = round_to_half(values, watch, plain=plain)
-        elif (source, target) == (DType.FLOAT32, DType.BFLOAT16):
-            result = _round_to_upper_half(values, watch)
-        elif target is DType.BFLOAT16:
-            single = _round_to_odd(values) if source is DType.FLOAT64 else _widen(values)
-            result = _round_to_upper_half(single)
+            result, plain = round_to_half(values, watch)
         else:
-            result = values.astype(np.dtype(target.value).newbyteorder("<")).view(
-                f"<u{target.itemsize}"
-            )
+            plain = _are_plain(values, target)
+            result = _round(values, source, target, watch)
     if not plain:
         nans = np.flatnonzero(_magnitudes(data, source) > infinity(source))
         result[nans] = _cast_nans(bits(data, source)[nans], source, target)
     if watch is not None and not seen:
         watch(np.abs(_widen(values)), np.abs(_widen(decode(result, target))), None)
     return result, plain
+
+
+def _round(values: Array, source: DType, target: DType, watch: Watch | None) -> Array:
+    """Round as the others than :func:`round_to_half` do; no NaN need be one any more."""
+    import numpy as np
+
+    if target is not DType.BFLOAT16:
+        dtype = np.dtype(target.value).newbyteorder("<")
+        return values.astype(dtype).view(f"<u{target.itemsize}")
+    if source is DType.FLOAT32:
+        return _round_to_upper_half(values, watch)
+    return _round_to_upper_half(
+        _round_to_odd(values) if source is DType.FLOAT64 else _widen(values)
+    )
 
 
 def is_exact(source: DType, target: DType) -> bool:

@@ -73,6 +73,26 @@ def test_a_cast_is_exact_where_no_number_of_the_source_is_rounded(
     assert is_exact(source, target) == holds
 
 
+@pytest.mark.parametrize("source", FLOATS)
+@pytest.mark.parametrize("target", FLOATS)
+def test_a_cast_says_whether_no_number_is_or_becomes_infinite_or_nan(
+    source: DType, target: DType
+) -> None:
+    largest = float(ml_dtypes.finfo(NUMPY[target]).max)  # type: ignore[no-untyped-call]
+    with np.errstate(all="ignore"):
+        near = np.array([largest, largest / 2, 0, 65504, 3e38, np.inf, np.nan]).astype(
+            NUMPY[source]
+        )
+        values = np.concatenate(
+            [near, *(np.nextafter(near, NUMPY[source](to)) for to in (0, np.inf))]
+        )
+        plain = np.abs(values.astype(np.float64)) <= largest
+    assert {*plain} == {False, True}
+    for value, expected in zip((*values, *-values), (*plain, *plain), strict=True):
+        element = np.array([1, value, 1], values.dtype)
+        assert cast(element.tobytes(), source, target)[1] == expected, value
+
+
 @pytest.mark.parametrize("wide", [DType.FLOAT32, DType.FLOAT64])
 @pytest.mark.parametrize(
     ("narrow", "infinity", "quiet"),
