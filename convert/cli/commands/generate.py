@@ -12,8 +12,6 @@ import click
 import gpt2_convert
 
 from ...errors import Advice
-from ...inference.continuation import Continuation, EndedBy
-from ...reports.generation import GenerationReport
 from ..exit_codes import EQUAL
 from ..help import Command, Group, Table, option
 from ..options import SOURCES, common_options, heads_option, path_argument
@@ -26,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, Final
 
+    from ...inference.continuation import Continuation
+    from ...reports.generation import GenerationReport
     from ...tokenizer.encoder import Encoder
     from ..results import Output
 
@@ -107,6 +107,10 @@ def generate(
 
     It ends at <|endoftext|>. A PROMPT of '-' is read from stdin, less a newline at its end.
     """
+    # The list of all commands has no need of them.
+    from ...inference.continuation import Continuation
+    from ...reports.generation import GenerationReport
+
     sampling = {name: options.pop(name) for name in ("temperature", "top_k", "top_p", "seed")}
     with working(output) as progress:
         text = read_prompt(prompt)
@@ -184,6 +188,8 @@ def _stream(continuation: Continuation, encoder: Encoder | None, pieces: list[st
 
 def _tell(report: GenerationReport, n_ctx: int) -> None:
     """Print beside the text what should be known of it."""
+    from ...inference.continuation import EndedBy
+
     for note in report.notes:
         print_error(note)
     if report.ended_by == EndedBy.CONTEXT:
