@@ -51,6 +51,7 @@ MAX_NAMES_A_FILE: Final = 16
 _NOWHERE: Final = "a link that leads nowhere"
 _OUTSIDE: Final = "a link that leads out of its folder"
 _LEAVE: Final = Advice("or leave them behind with {}", "weights_only", True)
+_LEAVE_ALL: Final = Advice("{} leaves all files beside the weights behind", "weights_only", True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +215,11 @@ def _chunks(file: SourceFile) -> Iterator[bytes]:
 
 def _open(path: Path) -> SourceFile:
     if path.is_symlink() and not os.path.exists(path):
-        raise SourceNotFoundError(f"{path}: {_NOWHERE}", _LEAVE)
-    file = SourceFile(path)
+        raise SourceNotFoundError(f"{path}: {_NOWHERE}", _LEAVE_ALL)
+    try:
+        file = SourceFile(path)
+    except UnreadableError as error:
+        raise UnreadableError(str(error), _LEAVE_ALL) from None
     if fault := _find_fault_of_link(path):
         file.close()
         raise UnsupportedError(

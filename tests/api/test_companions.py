@@ -13,7 +13,13 @@ from safetensors.numpy import save_file
 from support import bundles, raws, torch_files
 
 import gpt2_convert
-from gpt2_convert import FormatError, Kind, UnsupportedError
+from gpt2_convert import (
+    FormatError,
+    Kind,
+    SourceNotFoundError,
+    UnreadableError,
+    UnsupportedError,
+)
 from gpt2_convert.api.companions import (
     check_companions,
     choose_companions,
@@ -109,6 +115,21 @@ def make_project(
     folder.mkdir()
     write(folder, name, save)
     fill(folder)
+
+
+def test_a_file_that_cannot_be_opened_says_how_to_do_without(tiny: Path, tmp_path: Path) -> None:
+    os.mkfifo(tiny / "merges.txt")
+    target = tmp_path / "target"
+    with pytest.raises(
+        UnreadableError,
+        match=r"merges\.txt: not a regular file; weights_only=True leaves all files",
+    ):
+        gpt2_convert.convert(tiny, target, to="hf")
+    (tiny / "merges.txt").unlink()
+    (tiny / "merges.txt").symlink_to("nowhere")
+    with pytest.raises(SourceNotFoundError, match=r"leads nowhere; weights_only=True leaves all"):
+        gpt2_convert.convert(tiny, target, to="hf")
+    assert gpt2_convert.convert(tiny, target, to="hf", weights_only=True).verification
 
 
 @pytest.mark.parametrize("to", ["hf", "tensorflow", "npz"])
