@@ -4,7 +4,9 @@ The HDF5 library trusts the structures that it follows: a B-tree that is its own
 (1.14.6) recurse until the stack is full, a damaged heap can keep it busy for ever, and a list of
 links is given as much memory as it says that it needs. No check of ours sees all of that without
 being a second library. So a forked child, with little memory and time, does all that the library
-has to do with a file, and sends what comes of it; here the library never sees the file.
+has to do with a file, and sends what comes of it; here the library never sees the file. That goes
+for a target, too, though this process has just written it: with next to no memory left the library
+crashes on a sound file as well.
 
 What is sent are frames: a kind, a length, and so many bytes. Only the frame that says so ends the
 work. Whatever else ends the child, be it with exit code 0, by a library's own ``exit`` or before it
