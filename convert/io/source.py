@@ -97,10 +97,8 @@ class SourceFile:
         """Fill ``buffer`` with the bytes from ``offset``; errors as in `read`."""
         self._check(offset, len(buffer), what)
         while buffer:
-            try:  # and no context: the HDF5 library reads what an object is in 512 bytes
+            with os_errors_as(UnreadableError, self.path):
                 size = os.preadv(self.fd, [buffer], offset)
-            except OSError as error:
-                raise UnreadableError(f"{self.path}: {os_reason(error)}") from None
             if not size:
                 raise FormatError(f"{self.path}: became shorter while {what} was being read")
             buffer = buffer[size:]
