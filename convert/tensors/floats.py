@@ -97,7 +97,7 @@ def cast(
 
 
 def _round(values: Array, source: DType, target: DType, watch: Watch | None) -> Array:
-    """Round as the others than :func:`round_to_half` do; no NaN need be one any more."""
+    """Round where round_to_half does not; a NaN may become a number, which the caller mends."""
     import numpy as np
 
     if target is not DType.BFLOAT16:
